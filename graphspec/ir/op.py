@@ -1,0 +1,296 @@
+"""What an op is: one frozen dataclass that knows its type rule, its derivative and its source text."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+
+from graphspec.diagnostics import Span
+from graphspec.ir.scalars import Number, Scalar, evaluate_number
+from graphspec.ir.sizes import Symbolic
+from graphspec.ir.types import TensorType, TypeRuleError
+
+if TYPE_CHECKING:
+    from graphspec.ir.samples import Sample
+
+
+@dataclass(frozen=True)
+class Op:
+    """A primitive or a call; attributes are fields, so equal ops are equal objects.
+
+    Subclasses are made by `@op`, which makes them frozen dataclasses and registers their `name`.
+    A subclass defines `infer` and either `source` (one numpy call writing into `out`) or `kernel`.
+    """
+
+    name: ClassVar[str] = ""
+    #: the result is a view of the first input (reshape, transpose, slice): no storage of its own
+    is_view: ClassVar[bool] = False
+    #: element i of the result depends on element i of the (broadcast) inputs only
+    is_elementwise: ClassVar[bool] = False
+    #: name of the kernel function that computes it, where no single array call does
+    kernel: ClassVar[str] = ""
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        """The type of each result; raises TypeRuleError with a plain sentence."""
+        raise NotImplementedError(self.name)
+
+    def vjp(self, gy: Value, y: Value, *inputs: Value) -> tuple[Value | None, ...]:
+        """The cotangent of each input, before broadcasting is undone; None where there is none.
+
+        `gy` is the cotangent of the result `y`; for several results both are tuples.
+        """
+        raise NotImplementedError(f"{self.name} has no derivative")
+
+    def source(self, out: str, *inputs: str) -> str:
+        """A Python expression of `xp` (numpy or cupy) and the inputs.
+
+        Of a view: the view itself.  Of another op: a call that writes the result into `out`.
+        The attributes are numbers by then (`at`).
+        """
+        raise NotImplementedError(self.name)
+
+    def scratch(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Working storage that the kernel wants while it runs; shapes are known numbers."""
+        return ()
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        """Operands and attributes from which this op's tests are generated."""
+        return ()
+
+    def at(self, env: Mapping[str, int]) -> Op:
+        """This op with the sizes in its attributes replaced by numbers."""
+        changed = {f.name: _known(getattr(self, f.name), env) for f in dataclasses.fields(self)}
+        return dataclasses.replace(self, **changed)
+
+    def attributes(self) -> dict[str, Any]:
+        """The fields by name, for printing and for kernel calls."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+
+def _known(value: Any, env: Mapping[str, int]) -> Any:
+    if isinstance(value, Symbolic | Scalar):
+        return evaluate_number(value, env)
+    if isinstance(value, tuple):
+        return tuple(_known(item, env) for item in value)
+    return value
+
+
+OPS: dict[str, type[Op]] = {}
+
+T = TypeVar("T", bound=type[Op])
+
+
+@dataclass_transform(frozen_default=True, eq_default=True)
+def op(cls: T) -> T:
+    """Make a subclass of `Op` a frozen dataclass and register it under its snake_case name."""
+    made = dataclass(frozen=True)(cls)
+    made.name = made.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+    assert made.name not in OPS, f"two ops are called {made.name}"
+    OPS[made.name] = made
+    return made
+
+
+@op
+class Input(Op):
+    """A value that comes from outside: an input, a parameter, a buffer, noise, an argument of a body.
+
+    Two `Input` nodes are never the same value, even with one name.
+    """
+
+    label: str
+    type: TensorType
+
+    def infer(self) -> TensorType:
+        return self.type
+
+
+@op
+class Literal(Op):
+    """A number as a scalar tensor; it may depend on sizes and is written into the program as text."""
+
+    value: Number | bool
+    type: TensorType
+
+    def infer(self) -> TensorType:
+        return self.type
+
+
+@op
+class Tap(Op):
+    """y = x, an identity with a name that no pass may merge, drop or fuse over until differentiation
+    is done: the gradient with respect to it is the part that flows through this very place.
+    """
+
+    label: str
+    is_view = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x
+
+    def vjp(self, gy: Value, y: Value, *inputs: Value) -> tuple[Value | None, ...]:
+        return (gy,)
+
+    def source(self, out: str, *inputs: str) -> str:
+        return inputs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The line that made a node, and the path of instantiation through blocks to it."""
+
+    span: Span
+    trace: tuple[tuple[str, Span], ...] = ()
+
+
+_ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
+_SERIAL = count()
+
+
+@contextmanager
+def made_at(origin: Origin | None) -> Iterator[None]:
+    """Nodes made inside carry this origin."""
+    token = _ORIGIN.set(origin)
+    try:
+        yield
+    finally:
+        _ORIGIN.reset(token)
+
+
+class Node:
+    """One application of an op.  Immutable; equal only to itself; typed as soon as it exists.
+
+    `serial` grows with creation, and inputs exist before their users: sorted by it, nodes are in
+    topological order.
+    """
+
+    __slots__ = ("inputs", "op", "origin", "serial", "types", "values")
+
+    op: Op
+    inputs: tuple[Value, ...]
+    types: tuple[TensorType, ...]
+    values: tuple[Value, ...]
+    origin: Origin | None
+    serial: int
+
+    def __init__(self, op: Op, inputs: tuple[Value, ...]) -> None:
+        types = op.infer(*(v.type for v in inputs))
+        put = super().__setattr__
+        put("op", op)
+        put("inputs", inputs)
+        put("types", (types,) if isinstance(types, TensorType) else types)
+        put("origin", _ORIGIN.get())
+        put("serial", next(_SERIAL))
+        put("values", tuple(Value(self, i) for i in range(len(self.types))))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"nodes are immutable: {name}")
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} #{self.serial}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One result of a node.  Arithmetic on values makes nodes."""
+
+    node: Node
+    index: int
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.types[self.index]
+
+    @property
+    def dtype(self) -> Any:
+        return self.type.dtype
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return self.type.shape
+
+    def __repr__(self) -> str:
+        return f"<{self.node.op.name} #{self.node.serial}.{self.index} {self.type}>"
+
+    def __add__(self, other: Operand) -> Value:
+        return _binary("add", self, other)
+
+    def __radd__(self, other: Operand) -> Value:
+        return _binary("add", other, self)
+
+    def __sub__(self, other: Operand) -> Value:
+        return _binary("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> Value:
+        return _binary("sub", other, self)
+
+    def __mul__(self, other: Operand) -> Value:
+        return _binary("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> Value:
+        return _binary("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> Value:
+        return _binary("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Value:
+        return _binary("div", other, self)
+
+    def __pow__(self, other: Operand) -> Value:
+        return _binary("pow", self, other)
+
+    def __neg__(self) -> Value:
+        return apply(OPS["neg"](), self)
+
+    def __matmul__(self, other: Value) -> Value:
+        return apply(OPS["matmul"](), self, other)
+
+
+Operand = Value | int | float | Symbolic | Scalar
+
+
+def apply(op: Op, *inputs: Value) -> Value:
+    """A new node of an op with one result; raises TypeRuleError where the op refuses its operands."""
+    (value,) = Node(op, inputs).values
+    return value
+
+
+def literal(value: Number | bool, dtype: Any) -> Value:
+    """A scalar constant of the given dtype."""
+    return apply(Literal(value, TensorType(dtype)))
+
+
+def operand(value: Operand, like: Value) -> Value:
+    """`value` itself, or a number as a literal of the dtype of `like`."""
+    return value if isinstance(value, Value) else literal(value, like.dtype)
+
+
+def _binary(name: str, left: Operand, right: Operand) -> Value:
+    like = left if isinstance(left, Value) else right
+    assert isinstance(like, Value)
+    return apply(OPS[name](), operand(left, like), operand(right, like))
+
+
+__all__ = [
+    "OPS",
+    "Input",
+    "Literal",
+    "Node",
+    "Op",
+    "Operand",
+    "Origin",
+    "Tap",
+    "TypeRuleError",
+    "Value",
+    "apply",
+    "literal",
+    "made_at",
+    "op",
+    "operand",
+]

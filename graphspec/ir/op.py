@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ class Op:
     is_view: ClassVar[bool] = False
     #: element i of the result depends on element i of the (broadcast) inputs only
     is_elementwise: ClassVar[bool] = False
+    #: not a function of the language: made by syntax (indexing) or by the compiler only
+    is_internal: ClassVar[bool] = False
     #: name of the kernel function that computes it, where no single array call does
     kernel: ClassVar[str] = ""
 
@@ -60,6 +62,16 @@ class Op:
         return ()
 
     @classmethod
+    def make(cls, *inputs: Any, **statics: Any) -> Value | tuple[Value, ...]:
+        """What a call in the language makes; by default one node, with the fields as keywords.
+
+        Its signature is the language's: parameters annotated `Value` (or `Value | None`, or
+        `*xs: Value`) are tensors, the others static.  An op overrides it to take arguments as users
+        write them (`axis=-1`, a `-1` in a shape) and hand them to the node in one normal form.
+        """
+        return apply(cls(**statics), *inputs)
+
+    @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         """Operands and attributes from which this op's tests are generated."""
         return ()
@@ -83,6 +95,19 @@ def _known(value: Any, env: Mapping[str, int]) -> Any:
 
 
 OPS: dict[str, type[Op]] = {}
+#: functions of the language that build several nodes and cannot be definitions in it (`split`, `stack`)
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def function(make: F) -> F:
+    """Register a function of the language under its name; its signature reads as that of `Op.make`."""
+    name = make.__name__.rstrip("_")
+    assert name not in FUNCTIONS and name not in OPS, f"two functions are called {name}"
+    FUNCTIONS[name] = make
+    return make
+
 
 T = TypeVar("T", bound=type[Op])
 
@@ -106,6 +131,7 @@ class Input(Op):
 
     label: str
     type: TensorType
+    is_internal = True
 
     def infer(self) -> TensorType:
         return self.type
@@ -117,6 +143,7 @@ class Literal(Op):
 
     value: Number | bool
     type: TensorType
+    is_internal = True
 
     def infer(self) -> TensorType:
         return self.type
@@ -130,6 +157,7 @@ class Tap(Op):
 
     label: str
     is_view = True
+    is_internal = True
 
     def infer(self, x: TensorType) -> TensorType:
         return x
@@ -278,6 +306,7 @@ def _binary(name: str, left: Operand, right: Operand) -> Value:
 
 
 __all__ = [
+    "FUNCTIONS",
     "OPS",
     "Input",
     "Literal",
@@ -289,6 +318,7 @@ __all__ = [
     "TypeRuleError",
     "Value",
     "apply",
+    "function",
     "literal",
     "made_at",
     "op",

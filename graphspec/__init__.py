@@ -1,0 +1,46 @@
+"""graphspec: describe a network in a small text file, get the gradient of anything in it, by name.
+
+    >>> import graphspec as gs
+    >>> model = gs.load("specs/lenet.gspec", dims={"N": 32})
+    >>> params, inputs = model.init(seed=0), model.draw(seed=0)
+    >>> grads = model.grad(params, inputs, wrt=["conv1.weight", "image", "fc1"])
+
+Importing the package is cheap: what a name needs is imported when the name is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graphspec.diagnostics import Diagnostic, GraphSpecError
+    from graphspec.model import GraphSpecWarning, Model, PrecisionWarning, Step, load, loads
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Diagnostic",
+    "GraphSpecError",
+    "GraphSpecWarning",
+    "Model",
+    "PrecisionWarning",
+    "Step",
+    "load",
+    "loads",
+]
+
+_HOME = dict.fromkeys(__all__, "graphspec.model") | {
+    "Diagnostic": "graphspec.diagnostics",
+    "GraphSpecError": "graphspec.diagnostics",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'graphspec' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

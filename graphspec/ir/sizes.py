@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-Size: TypeAlias = "int | Symbolic"
-
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
@@ -129,6 +127,9 @@ class Symbolic:
         return " ".join(parts)
 
     __repr__ = __str__
+
+
+Size: TypeAlias = int | Symbolic
 
 
 def symbol(name: str, divisor: int = 1) -> Size:

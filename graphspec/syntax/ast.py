@@ -1,6 +1,10 @@
 """The abstract syntax of `.gspec`: what a file says, with the place of each part, and nothing inferred.
 
 Paths (`enc.embed.weight`) are single strings with dots; `as` names are `label`s of calls.
+
+Depth is bounded but for the left: `a + b + c ...`, `x -> f -> g ...` and `y[0][0]...` may have thousands of parts, each
+node holding the one before as `left`, `piped` or `operand`.  Whoever walks expressions goes down that side in a loop
+(`left_spine` and `walk` in graphspec/syntax/walk.py) and may recurse on the others.
 """
 
 from __future__ import annotations
@@ -119,7 +123,8 @@ class Call:
     """`function(arguments) as label`.
 
     `piped` is the value on the left of `->`, if any (a `Tuple` there fills the first arguments);
-    `bare` says that the stage was written without parentheses (`x -> relu`).
+    `bare` says that the stage was written without parentheses (`x -> relu`).  `span` covers function,
+    arguments and label, not the piped value: the smallest place to blame.
     """
 
     function: Path
@@ -385,10 +390,14 @@ Statement: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A whole `.gspec` file; `dim A, B` gives one `Dim` each."""
+    """A whole `.gspec` file; `dim A, B` gives one `Dim` each.
+
+    `broken` are the names that stood in statements lost to syntax errors: not knowing them is no second error.
+    """
 
     source: Source
     version: int
     statements: tuple[Statement, ...]
     doc: str = ""
+    broken: frozenset[str] = frozenset()
     span: Span = field(kw_only=True)

@@ -1,0 +1,1 @@
+"""From graph to graph: differentiation, inlining and simplification, a pass a module."""

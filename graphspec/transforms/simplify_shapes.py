@@ -1,0 +1,104 @@
+"""Drops reshapes, transpositions, broadcasts, sums and casts that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from graphspec.ir import Graph, Node, TypeRuleError, Value, rebuild
+from graphspec.transforms.broadcasting import make
+
+Identity: TypeAlias = "Callable[[Node, tuple[Value, ...]], Value | None]"
+
+
+def simplify_shapes(graph: Graph) -> Graph:
+    """Replace movements of elements that cancel, and broadcasts that the next op does by itself.
+
+    Needs calls inlined to see through them; each identity is a function below.
+
+        y = reshape(reshape(x, [6]), [2, 3])   becomes   y = reshape(x, [2, 3])
+    """
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | tuple[Value, ...] | None:
+        if node.op.is_elementwise and (implied := broadcast_implied(node, inputs)) is not None:
+            return implied
+        identity = IDENTITIES.get(node.op.name)
+        return identity(node, inputs) if identity else None
+
+    return rebuild(graph, rule)
+
+
+def reshape_of_reshape(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """reshape(reshape(x, s), t) = reshape(x, t), and reshape(x, shape(x)) = x."""
+    source = _through("reshape", inputs[0])
+    shape = node.types[0].shape
+    if source.shape == shape:
+        return source
+    return None if source is inputs[0] else make("reshape", source, shape=shape)
+
+
+def transpose_of_transpose(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """transpose(transpose(x, p), q) = transpose(x, p[q]), and transpose(x, [0, 1, ...]) = x."""
+    axes: tuple[int, ...] = node.op.attributes()["axes"]
+    source = inputs[0]
+    if source.node.op.name == "transpose":
+        inner: tuple[int, ...] = source.node.op.attributes()["axes"]
+        source, axes = source.node.inputs[0], tuple(inner[axis] for axis in axes)
+    if axes == tuple(range(len(axes))):
+        return source
+    return None if source is inputs[0] else make("transpose", source, axes=axes)
+
+
+def broadcast_of_broadcast(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """broadcast_to(broadcast_to(x, s), t) = broadcast_to(x, t), and broadcast_to(x, shape(x)) = x."""
+    source = _through("broadcast_to", inputs[0])
+    shape = node.types[0].shape
+    if source.shape == shape:
+        return source
+    return None if source is inputs[0] else make("broadcast_to", source, shape=shape)
+
+
+def sum_over_nothing(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """sum(x, axis=[]) = x, hence the sum of a scalar too."""
+    return inputs[0] if node.op.attributes()["axis"] == () and inputs[0].type == node.types[0] else None
+
+
+def cast_to_own_dtype(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """cast(x, dtype(x)) = x."""
+    return inputs[0] if inputs[0].type == node.types[0] else None
+
+
+IDENTITIES: dict[str, Identity] = {
+    "reshape": reshape_of_reshape,
+    "transpose": transpose_of_transpose,
+    "broadcast_to": broadcast_of_broadcast,
+    "sum": sum_over_nothing,
+    "cast": cast_to_own_dtype,
+}
+
+
+def broadcast_implied(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    """x * broadcast_to(c, shape(x)) = x * c: elementwise ops broadcast their operands by themselves."""
+    changed = inputs
+    for i, value in enumerate(inputs):
+        if value.node.op.name != "broadcast_to":
+            continue
+        trial = (*changed[:i], value.node.inputs[0], *changed[i + 1 :])
+        if _has_types(node, trial):
+            changed = trial
+    return None if changed is inputs else Node(node.op, changed).values
+
+
+def _has_types(node: Node, inputs: tuple[Value, ...]) -> bool:
+    try:
+        types = node.op.infer(*(v.type for v in inputs))
+    except TypeRuleError:  # an outer product, which only a written-out axis may make
+        return False
+    return (types if isinstance(types, tuple) else (types,)) == node.types
+
+
+def _through(name: str, value: Value) -> Value:
+    """What stands before a chain of ops of one name."""
+    while value.node.op.name == name:
+        value = value.node.inputs[0]
+    return value

@@ -77,11 +77,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Two sizes of one place that must turn out equal."""
+    """Two sizes of one place that must turn out equal (or, with "<=", in order)."""
 
     left: Size
     right: Size
     origin: Origin | None
+    relation: Literal["==", "<="] = "=="
 
 
 @dataclass(frozen=True, eq=False)

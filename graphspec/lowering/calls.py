@@ -1,0 +1,286 @@
+"""Calls: which function a name means, how its arguments are bound, and what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphspec.diagnostics import Span
+from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.ir import Scalar, Symbolic, TypeRuleError, Value, made_at
+from graphspec.ir.scalars import FUNCTIONS as SCALAR_FUNCTIONS
+from graphspec.ir.sizes import relation
+from graphspec.lowering import bodies, definitions, expressions, reflexes, repetition, special
+from graphspec.lowering.context import Frame, LayerRef, fail, join
+from graphspec.lowering.lookup import describe
+from graphspec.lowering.module import Check
+from graphspec.lowering.signatures import Parameter, Signature, constructor, of_definition, of_primitive
+from graphspec.syntax import ast
+
+Piped = tuple[tuple[Any, ...], Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument's meaning and where it is written."""
+
+    meaning: Any
+    span: Span
+
+
+def call(expr: ast.Call, piped: Piped | None, frame: Frame, name: str | None, label: str | None = None) -> Any:
+    """What a call means.  `label` is the application's name, where not its own `as` or `name`."""
+    label = expr.label.text if expr.label else label or name
+    text = expr.function.text
+    form = FORMS.get(text)
+    layer = frame.names.get(text)
+    if isinstance(layer, LayerRef):
+        result = _apply_layer(layer, expr, piped, frame, label)
+    elif form is not None and not definitions.find(text, frame):
+        result = form(expr, piped, frame, label)
+    else:
+        result = _call_function(expr, piped, frame, label)
+    if expr.label and (isinstance(result, Value) or is_value_list(result)):
+        if isinstance(result, Value):
+            bodies.register(expr.label.text, result, expr.label.span, frame)
+        else:
+            frame.names.setdefault(expr.label.text, result)
+    return result
+
+
+def is_value_list(meaning: Any) -> bool:
+    return isinstance(meaning, tuple) and bool(meaning) and all(isinstance(m, Value) for m in meaning)
+
+
+def stage_span(expr: ast.Call) -> Span:
+    """The call's own text, without what is piped into it."""
+    return Span(expr.span.source, expr.function.span.start, expr.span.end)
+
+
+def _call_function(expr: ast.Call, piped: Piped | None, frame: Frame, label: str | None) -> Any:
+    found = definitions.find(expr.function.text, frame)
+    if found is not None:
+        definition, home = found
+        signature = of_definition(definition)
+        bound = bind(signature, expr, piped, frame)
+        return bodies.apply_definition(definition, home, bound, expr, frame, label)
+    if definitions.is_primitive(expr.function.text):
+        return _call_primitive(expr, piped, frame, label)
+    reflexes.unknown_function(expr, frame)
+
+
+def _apply_layer(layer: LayerRef, expr: ast.Call, piped: Piped | None, frame: Frame, label: str | None) -> Any:
+    signature = of_definition(layer.definition)
+    free = Signature(layer.path, tuple(p for p in signature.parameters if p.name not in layer.statics))
+    bound = bind(free, expr, piped, frame, fixed=layer.statics)
+    for name, (meaning, span) in layer.statics.items():
+        bound[name] = Given(meaning, span)
+    return bodies.apply_definition(layer.definition, layer.home, bound, expr, frame, label, layer)
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def bind(
+    signature: Signature,
+    expr: ast.Call,
+    piped: Piped | None,
+    frame: Frame,
+    *,
+    tensors: bool = True,
+    fixed: Any = (),
+) -> dict[str, Given]:
+    """The arguments by parameter name, as far as they are given.
+
+    The required tensors and at most one static argument (the first) are positional; the rest is named.
+    With `tensors` off (`layer enc = encoder(64)`) there are only static ones.
+    """
+    own = stage_span(expr)
+    positional = [Given(m, piped[1]) for m in piped[0]] if piped else []
+    named: dict[str, Given] = {}
+    for argument in expr.arguments:
+        if isinstance(argument.value, ast.Range):
+            fail(say.range_outside_repeat(argument.span, frame.trace))
+        if argument.name is None:
+            positional.append(Given(expressions.evaluate(argument.value, frame), argument.value.span))
+            continue
+        key = argument.name.text
+        parameter = next((p for p in signature.parameters if p.name == key), None)
+        if parameter is None:
+            if key in fixed:
+                fail(say.fixed_by_layer(key, signature.name, argument.span, fixed[key][1], frame.trace))
+            reflexes.unknown_argument(argument, signature, frame)
+        if key in named:
+            fail(say.argument_twice(key, argument.name.span, named[key].span, frame.trace))
+        named[key] = Given(expressions.evaluate(argument.value, frame), argument.value.span)
+    return _fill(signature, positional, named, own, frame, tensors)
+
+
+def _fill(
+    signature: Signature, positional: list[Given], named: dict[str, Given], own: Span, frame: Frame, tensors: bool
+) -> dict[str, Given]:
+    bound = dict(named)
+    wanted = [p for p in signature.parameters if p.is_tensor and p.is_required and p.name not in named] if tensors else []
+    variadic = next((p for p in wanted if p.variadic), None)
+    if variadic is not None:
+        return _fill_variadic(signature, variadic, positional, bound, own, frame)
+    for parameter in wanted:
+        if not positional:
+            fail(say.missing_argument(signature.name, parameter.name, str(signature), own, frame.trace))
+        bound[parameter.name] = positional.pop(0)
+    if positional:
+        _fill_static(signature, positional, bound, own, frame)
+    _require_all(signature, bound, own, frame, tensors)
+    return bound
+
+
+def _fill_variadic(
+    signature: Signature, variadic: Parameter, positional: list[Given], bound: dict[str, Given], own: Span, frame: Frame
+) -> dict[str, Given]:
+    """`concat(a, b)`, `(a, b) -> concat`, `stack(list)`: tensors one by one, or lists of them."""
+    flat: list[Any] = []
+    while positional and (isinstance(positional[0].meaning, Value) or is_value_list(positional[0].meaning)):
+        meaning = positional.pop(0).meaning
+        flat.extend(meaning if isinstance(meaning, tuple) else (meaning,))
+    if not flat:
+        fail(say.missing_argument(signature.name, variadic.name, str(signature), own, frame.trace))
+    bound[variadic.name] = Given(tuple(flat), own)
+    if positional:
+        _fill_static(signature, positional, bound, own, frame)
+    _require_all(signature, bound, own, frame, True)
+    return bound
+
+
+def _fill_static(signature: Signature, positional: list[Given], bound: dict[str, Given], own: Span, frame: Frame) -> None:
+    first = next((p for p in signature.parameters if not p.is_tensor), None)
+    extra = positional[0]
+    if isinstance(extra.meaning, Value) or is_value_list(extra.meaning):
+        fail(say.too_many_tensors(signature.name, str(signature), extra.span, frame.trace))
+    if first is None or first.name in bound or len(positional) > 1:
+        worst = positional[1] if first is not None and first.name not in bound else extra
+        free = [p.name for p in signature.parameters if not p.is_tensor and p.name not in bound and p is not first]
+        fail(say.too_many_positional(signature.name, str(signature), free, worst.span, frame.trace))
+    bound[first.name] = extra
+
+
+def _require_all(signature: Signature, bound: dict[str, Given], own: Span, frame: Frame, tensors: bool) -> None:
+    for parameter in signature.parameters:
+        if parameter.is_required and parameter.name not in bound and (tensors or not parameter.is_tensor):
+            fail(say.missing_argument(signature.name, parameter.name, str(signature), own, frame.trace))
+
+
+def static_argument(parameter: Parameter, given: Given, function: str, frame: Frame) -> Any:
+    """A static argument in the form its parameter wants: a number for `int[2]` is two of it."""
+    meaning = given.meaning
+    if meaning is None and (parameter.default is None or isinstance(parameter.default, ast.NoneLiteral)):
+        return None
+    if parameter.word == "any":
+        return meaning
+    if parameter.count is None:
+        return _one(parameter, meaning, given, function, frame)
+    if not isinstance(meaning, tuple):
+        return (_one(parameter, meaning, given, function, frame),) * (parameter.count or 1)
+    items = tuple(_one(parameter, item, given, function, frame) for item in meaning)
+    if parameter.count and len(items) != parameter.count:
+        fail(say.wrong_count(parameter.name, parameter.count, len(items), given.span, frame.trace))
+    return items
+
+
+def _one(parameter: Parameter, meaning: Any, given: Given, function: str, frame: Frame) -> Any:
+    word = parameter.word
+    whole = isinstance(meaning, int | Symbolic) and not isinstance(meaning, bool)
+    fits = {
+        "int": whole,
+        "size": whole,
+        "float": whole or isinstance(meaning, float | Scalar),
+        "bool": isinstance(meaning, bool),
+        "str": isinstance(meaning, str),
+        "dtype": type(meaning).__name__ == "DType",
+    }[word]
+    if not fits:
+        fail(say.argument_kind(function, parameter.name, word, describe(meaning), given.span, frame.trace))
+    return float(meaning) if word == "float" and isinstance(meaning, int) else meaning
+
+
+def sizes_agree(a: Any, b: Any, span: Span, frame: Frame) -> bool:
+    """Whether two sizes are equal; what cannot be told is a check for when sizes are known."""
+    answer = relation(a, b)
+    if answer == "unknown":
+        frame.ctx.checks.append(Check(a, b, frame.origin(span)))
+    return answer != "different"
+
+
+# ---------------------------------------------------------------- primitives
+
+
+def _call_primitive(expr: ast.Call, piped: Piped | None, frame: Frame, label: str | None) -> Any:
+    name = expr.function.text
+    signature = of_primitive(name)
+    bound = bind(signature, expr, piped, frame)
+    own = stage_span(expr)
+    given = [bound[p.name] for p in signature.parameters if p.is_tensor and p.name in bound]
+    flat = [m for g in given for m in (g.meaning if isinstance(g.meaning, tuple) else (g.meaning,))]
+    if given and name in SCALAR_FUNCTIONS and all(map(expressions.is_number, flat)):
+        return expressions.static_compute(name, tuple(flat), own, frame)
+    if name == "sum" and len(given) == 1 and is_value_list(given[0].meaning) and "axis" not in bound:
+        return _sum_list(given[0].meaning, own, frame)
+    dtype = expressions.common_dtype(flat, frame)
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    operands: list[tuple[Value, Span]] = []
+    for parameter in signature.parameters:
+        if parameter.name not in bound:
+            continue
+        argument = bound[parameter.name]
+        if not parameter.is_tensor:
+            keywords[parameter.name] = static_argument(parameter, argument, name, frame)
+            continue
+        if parameter.variadic:
+            positional.extend(argument.meaning)
+            operands.extend((m, m.node.origin.span if m.node.origin else own) for m in argument.meaning)
+            continue
+        value = None
+        if argument.meaning is not None:
+            value = expressions.as_tensor(argument.meaning, dtype, argument.span, frame)
+            value = tapped(value, label, parameter.name, frame)
+            operands.append((value, argument.span))
+        if parameter.is_required:
+            positional.append(value)
+        else:
+            keywords[parameter.name] = value
+    with made_at(frame.origin(own)):
+        try:
+            return constructor(name)(*positional, **keywords)
+        except TypeRuleError as error:
+            fail(expressions.type_rule_failed(error, own, operands, frame))
+
+
+def _sum_list(values: tuple[Value, ...], span: Span, frame: Frame) -> Value:
+    total = values[0]
+    for value in values[1:]:
+        total = expressions.build("add", [(total, span), (value, span)], span, span, frame)
+    return total
+
+
+def tapped(value: Value, label: str | None, argument: str, frame: Frame) -> Value:
+    """The argument of a named application as a value of its own: `conv1.x`."""
+    full = join(frame.values, f"{label}.{argument}") if label else None
+    if full is None:
+        return value
+    return bodies.tap(full, value, frame)
+
+
+FORMS: dict[str, Callable[[ast.Call, Piped | None, Frame, str | None], Any]] = {
+    "repeat": repetition.repeat,
+    "each": repetition.each,
+    "fold": repetition.fold,
+    "grad": special.grad,
+    "jvp": special.jvp,
+    "rank": special.rank,
+    "shape": special.shape,
+    "dtype": special.dtype,
+    "file": special.misplaced_file,
+}
+
+__all__ = ["Given", "Piped", "bind", "call", "replace", "sizes_agree", "stage_span", "static_argument", "tapped"]

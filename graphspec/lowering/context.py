@@ -1,0 +1,162 @@
+"""The state of one lowering: what is being built, and the frames in which bodies are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from graphspec.diagnostics import Diagnostic, Span
+from graphspec.diagnostics.catalogue.types import size_needed
+from graphspec.ir import DType, Number, Origin, Scalar, Size, Symbolic, Value
+from graphspec.ir.scalars import evaluate_number, number_symbols
+from graphspec.lowering.module import Check, Declared, Dim, Result
+from graphspec.syntax import ast
+
+
+class Failed(Exception):
+    """An expression that has no meaning; its diagnostics, none where another error caused it."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__(*diagnostics)
+        self.diagnostics = diagnostics
+
+
+class Poison:
+    """What a name stands for whose statement failed: using it is silent."""
+
+    def __repr__(self) -> str:
+        return "<failed>"
+
+
+POISON = Poison()
+
+
+@dataclass(frozen=True, eq=False)
+class Namespace:
+    """The definitions and consts of one file: what a body written in it can see.
+
+    `imports` are other namespaces by their `as` names.  `is_std` marks the standard library, whose
+    bodies see only itself and whose locals are private.
+    """
+
+    name: str
+    definitions: Mapping[str, ast.Definition]
+    consts: Mapping[str, Any]
+    imports: Mapping[str, Namespace]
+    is_std: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRef:
+    """`layer enc = encoder(width=64)`: one set of weights, not applied yet."""
+
+    path: str
+    owner: str | None
+    definition: ast.Definition
+    home: Namespace
+    statics: Mapping[str, tuple[Any, Span]]
+    span: Span
+
+
+@dataclass(eq=False)
+class BodyBuilder:
+    """A call's body while it is read: declarations inside become parameters of the body."""
+
+    outer: BodyBuilder | None
+    lifted: dict[Value, Value] = field(default_factory=dict)
+    updates: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Context:
+    """What one lowering has found so far."""
+
+    training: bool
+    float_dtype: DType | None
+    sets: Mapping[str, Any]
+    values: dict[str, Value | Poison] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
+    declared: dict[str, Declared] = field(default_factory=dict)
+    tokens: dict[str, object] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    updates: dict[str, Value] = field(default_factory=dict)
+    dims: dict[str, Dim] = field(default_factory=dict)
+    structural: dict[str, int] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    errors: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+    bodies: dict[Any, Any] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    mode_matters: bool = False
+    folder: str | None = None
+
+    def report(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Add errors; one mistake in a block that is used twice is one error."""
+        for found in diagnostics:
+            place = found.primary.span if found.primary else None
+            if not any(e.id == found.id and e.primary and e.primary.span == place for e in self.errors):
+                self.errors.append(found)
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """What fails inside is reported, and the reading goes on after."""
+        try:
+            yield
+        except Failed as failure:
+            self.report(failure.diagnostics)
+
+    def number(self, number: Number, why: Span, frame: Frame) -> int | float:
+        """The number that a size must be because it decides the graph; its dims become structural."""
+        if not isinstance(number, Symbolic | Scalar):
+            return number
+        for name in sorted(number_symbols(number)):
+            if name not in self.structural:
+                dim = self.dims.get(name)
+                if dim is None or dim.default is None:
+                    fail(size_needed(name, why, dim.origin.span if dim and dim.origin else None, frame.trace))
+                self.structural[name] = dim.default
+        return evaluate_number(number, self.structural)
+
+
+@dataclass(eq=False)
+class Frame:
+    """One reading of a body (or of the file): its names and where its own names will hang.
+
+    `values` is the dotted prefix of value names ("" in the file, None where they are private);
+    `owner` that of parameters (None where no name was given: then nothing can be owned, and
+    `anonymous` is the call to blame).
+    """
+
+    ctx: Context
+    home: Namespace
+    names: dict[str, Any]
+    values: str | None
+    owner: str | None
+    trace: tuple[tuple[str, Span], ...] = ()
+    definition: ast.Definition | None = None
+    body: BodyBuilder | None = None
+    anonymous: tuple[str, Span] | None = None
+    ellipsis: tuple[Size, ...] | None = None
+    dtype: DType | None = None
+    is_file: bool = False
+    stack: tuple[ast.Definition, ...] = ()
+    #: the innermost place in the user's own text, blamed for what goes wrong inside std
+    site: Span | None = None
+    token: object = None
+    statement: str = ""
+
+    def origin(self, span: Span) -> Origin:
+        return Origin(self.site, self.trace) if self.home.is_std and self.site else Origin(span, self.trace)
+
+
+def join(prefix: str | None, name: str) -> str | None:
+    """`prefix.name`; None where the prefix is None."""
+    if prefix is None:
+        return None
+    return f"{prefix}.{name}" if prefix else name
+
+
+def fail(diagnostic: Diagnostic) -> NoReturn:
+    raise Failed(diagnostic)

@@ -1,0 +1,161 @@
+"""Inputs, parameters, buffers and noise: their types, their names and how they begin."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.diagnostics.catalogue import names as say_names
+from graphspec.diagnostics.catalogue import types as say_types
+from graphspec.ir import OPS, DType, Input, Node, TensorType, Value, apply, literal, made_at, reachable
+from graphspec.lowering import bodies, calls, expressions
+from graphspec.lowering.context import Frame, fail, join
+from graphspec.lowering.lookup import describe
+from graphspec.lowering.module import DataFile, Declared, Draw, Given
+from graphspec.lowering.signatures import REQUIRED, Parameter, Signature
+from graphspec.ops.samplers import SAMPLERS
+from graphspec.syntax import ast
+
+
+def declare(statement: ast.Declare, frame: Frame) -> None:
+    """Make the value that a declaration stands for, or find it where a shared layer is applied again."""
+    local = statement.path.text
+    public = (statement.public or statement.path).text
+    type = read_type(statement, frame)
+    full = _full_name(public, statement, frame)
+    token = (frame.token, id(statement))
+    known = frame.ctx.declared.get(full)
+    if known is None:
+        with made_at(frame.origin(statement.span)):
+            value = apply(Input(full, type))
+            start = _start(statement, type, frame)
+        frame.ctx.declared[full] = Declared(full, statement.kind, value, start, frame.origin(statement.span), statement.doc)  # type: ignore[arg-type]
+        frame.ctx.tokens[full] = token
+        bodies.publish(full, value, frame.site if frame.home.is_std and frame.site else statement.path.span, frame)
+    else:
+        first = known.origin.span if known.origin else None
+        if frame.ctx.tokens[full] != token:
+            place = frame.site if frame.home.is_std and frame.site else statement.path.span
+            fail(say_names.duplicate_name(full, place, first, frame.trace))
+        value = known.value
+        if value.type != type:
+            site = frame.site or statement.span
+            fail(say_types.shared_parameter_conflict(full, str(value.type), str(type), site, first, frame.trace))
+    seen = bodies.lift(frame.body, value)
+    if frame.is_file:
+        frame.names[local] = seen
+        return
+    for name in {local, public}:
+        if name == public != local and name in frame.names:
+            continue  # `param b[out] as bias`: an argument has the public name already
+        if name in frame.names:
+            fail(say_names.duplicate_name(name, statement.path.span, None, frame.trace))
+        frame.names[name] = seen
+
+
+def _full_name(public: str, statement: ast.Declare, frame: Frame) -> str:
+    if frame.definition is not None and frame.definition.kind == "op":
+        fail(say.op_owns_nothing(statement.kind, frame.definition.name.text, statement.span, frame.trace))
+    full = join(frame.owner, public)
+    if full is not None:
+        return full
+    what, where = frame.anonymous or ("this call", statement.span)
+    if statement.kind == "noise" and frame.statement:
+        # noise needs no weights to be kept: it may hang on the statement's own name
+        return f"{frame.statement}.{what}.{public}"
+    fail(say_names.needs_a_name(what, statement.kind, where, frame.trace))
+
+
+def read_type(statement: ast.Declare, frame: Frame) -> TensorType:
+    """The declared type; in a block without a dtype it is that of the first floating tensor argument."""
+    written = statement.type
+    dtype = expressions.read_dtype(written.dtype, frame) if written.dtype else expressions.default_dtype(frame)
+    return TensorType(dtype, expressions.read_shape(written.shape, frame))
+
+
+def _start(statement: ast.Declare, type: TensorType, frame: Frame) -> Draw | Given | DataFile | None:
+    if statement.start is None:
+        if statement.kind == "noise":
+            fail(say.noise_without_sampler(statement.path.text, statement.span, frame.trace))
+        return None
+    return read_start(statement.start, type, frame, statement.kind)
+
+
+def read_start(start: ast.Start, type: TensorType, frame: Frame, kind: str) -> Draw | Given | DataFile:
+    """How a tensor begins: a sampler with its arguments, a data file, or a value that needs no input."""
+    if start.drawn:
+        return _draw(start, type, frame)
+    value = start.value
+    if isinstance(value, ast.Call) and value.function.text == "file" and value.piped is None:
+        if kind != "input":
+            fail(say.file_outside_input(value.span, frame.trace))
+        return _file(value, frame)
+    return Given(_given(value, type, frame))
+
+
+def _draw(start: ast.Start, type: TensorType, frame: Frame) -> Draw:
+    expr = start.value
+    if not isinstance(expr, ast.Call) or expr.function.text not in SAMPLERS:
+        name = expr.function if isinstance(expr, ast.Call) else None
+        span = name.span if name else expr.span
+        fail(say.unknown_sampler(name.text if name else expr.span.text, sorted(SAMPLERS), span, frame.trace))
+    sampler = SAMPLERS[expr.function.text]
+    if type.dtype not in sampler.dtypes:
+        fail(say.sampler_dtype(sampler.name, str(type), [str(d) for d in sampler.dtypes], expr.span, frame.trace))
+    parameters = tuple(Parameter(p.name, p.kind, None, REQUIRED if p.required else p.default) for p in sampler.parameters)
+    bound: dict[str, Any] = {}
+    free = [p.name for p in parameters]
+    for argument in expr.arguments:
+        if argument.name is None and not free:
+            fail(say.too_many_positional(sampler.name, str(Signature(sampler.name, parameters)), [], argument.span, frame.trace))
+        name = argument.name.text if argument.name else free[0]
+        if name not in free:
+            fail(say.unknown_argument(name, sampler.name, [p.name for p in parameters], argument.span, frame.trace))
+        free.remove(name)
+        parameter = next(p for p in parameters if p.name == name)
+        assert not isinstance(argument.value, ast.Range)
+        given = calls.Given(expressions.evaluate(argument.value, frame), argument.value.span)
+        bound[name] = calls.static_argument(parameter, given, sampler.name, frame)
+    for parameter in parameters:
+        if parameter.name not in bound:
+            if parameter.is_required:
+                fail(say.missing_argument(sampler.name, parameter.name, str(Signature(sampler.name, parameters)), expr.span, frame.trace))
+            bound[parameter.name] = parameter.default
+    return Draw(sampler.name, tuple(bound.items()))
+
+
+def _file(expr: ast.Call, frame: Frame) -> DataFile:
+    """`file("data/iris.npz", "x")`: relative to and below the spec's folder."""
+    parts = [a.value.value if isinstance(a.value, ast.String) and a.name is None else None for a in expr.arguments]
+    if not 1 <= len(parts) <= 2 or None in parts:
+        fail(say.file_form(expr.span, frame.trace))
+    relative = parts[0] or ""
+    folder = frame.ctx.folder
+    if folder is None:
+        fail(say.file_without_folder(relative, expr.span, frame.trace))
+    path = os.path.normpath(os.path.join(folder, relative))
+    below = os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
+    if os.path.isabs(relative) or "\0" in relative or not below:
+        fail(say.file_outside_folder(relative, expr.span, frame.trace))
+    return DataFile(path, parts[1] if len(parts) == 2 else None)
+
+
+def _given(expr: ast.Expr, type: TensorType, frame: Frame) -> Value:
+    if isinstance(expr, ast.Call) and expr.function.text in ("zeros", "ones") and not expr.arguments and expr.piped is None:
+        number = 0 if expr.function.text == "zeros" else 1
+        meaning: Any = bool(number) if type.dtype is DType.BOOL else number
+    else:
+        meaning = expressions.evaluate(expr, frame)
+    value = expressions.as_tensor(meaning, type.dtype, expr.span, frame)
+    for node in reachable([value]):
+        if isinstance(node.op, Input):
+            fail(say.start_needs_an_input(node.op.label, expr.span, frame.trace))
+    if value.type == type:
+        return value
+    if value.type.dtype is not type.dtype or value.shape != ():
+        fail(say_types.annotation_mismatch("the initial value", str(value.type), str(type), expr.span, expr.span, frame.trace))
+    return apply(OPS["broadcast_to"](type.shape), value)  # type: ignore[call-arg]
+
+
+__all__ = ["Node", "declare", "describe", "literal", "read_start", "read_type"]

@@ -1,0 +1,342 @@
+"""Expressions: what they mean before arrays exist.
+
+A meaning is a static value (int, float, bool, str, None, a size, a dtype, a tuple of meanings), a tensor
+(`Value`), or several tensors (a tuple of them).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphspec.diagnostics import Span
+from graphspec.diagnostics.catalogue import names as say_names
+from graphspec.diagnostics.catalogue import types as say_types
+from graphspec.ir import DType, Scalar, Symbolic, TensorType, TypeRuleError, Value, apply, compute, literal, made_at
+from graphspec.ir.op import OPS
+from graphspec.ir.sizes import relation
+from graphspec.lowering import calls, indexing
+from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail
+from graphspec.lowering.lookup import describe, find_name, operand_labels
+from graphspec.syntax import ast
+
+#: the op that each operator means for tensors
+OPERATORS = {
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+    "/": "div",
+    "//": "floor_div",
+    "%": "mod",
+    "**": "pow",
+    "@": "matmul",
+    "==": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+}
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+
+
+def is_number(meaning: Any) -> bool:
+    return isinstance(meaning, int | float | Symbolic | Scalar) and not isinstance(meaning, bool)
+
+
+def is_static(meaning: Any) -> bool:
+    if isinstance(meaning, tuple):
+        return all(map(is_static, meaning))
+    return not isinstance(meaning, Value | LayerRef)
+
+
+def evaluate(expr: ast.Expr, frame: Frame, name: str | None = None) -> Any:
+    """The meaning of an expression; `name` is the left-hand name, which names a call that it is.
+
+    Long chains (`a + b + c ...`, `x -> f -> g ...`) are read without recursion.
+    """
+    match expr:
+        case ast.Binary():
+            return _binary_chain(expr, frame)
+        case ast.Call():
+            return _call_chain(expr, frame, name)
+        case ast.Name():
+            return find_name(expr.path, frame)
+        case ast.Number() | ast.String() | ast.Boolean():
+            return expr.value
+        case ast.NoneLiteral():
+            return None
+        case ast.Unary():
+            return _unary(expr, frame)
+        case ast.Conditional():
+            chosen = expr.then if static_bool(expr.condition, frame) else expr.otherwise
+            return evaluate(chosen, frame, name)
+        case ast.IsNone():
+            return (evaluate(expr.operand, frame) is None) != expr.negated
+        case ast.Index():
+            return indexing.index(evaluate(expr.operand, frame), expr, frame)
+        case ast.Tuple() | ast.List():
+            return tuple(evaluate(item, frame) for item in expr.items)
+
+
+def _binary_chain(expr: ast.Binary, frame: Frame) -> Any:
+    spine: list[ast.Binary] = []
+    first: ast.Expr = expr
+    while isinstance(first, ast.Binary):
+        spine.append(first)
+        first = first.left
+    meaning = evaluate(first, frame)
+    for link in reversed(spine):
+        meaning = _binary(link, meaning, frame)
+    return meaning
+
+
+def _binary(expr: ast.Binary, left: Any, frame: Frame) -> Any:
+    if expr.op in ("and", "or"):
+        decided = _truth(left, expr.left, frame)
+        if decided == (expr.op == "or"):
+            return decided
+        return static_bool(expr.right, frame)
+    right = evaluate(expr.right, frame)
+    if isinstance(left, Value) or isinstance(right, Value):
+        if expr.op in ("==", "!=") and (left is None or right is None):
+            fail(say_types.none_in_arithmetic(expr.span, frame.trace))
+        return build(OPERATORS[expr.op], [(left, expr.left.span), (right, expr.right.span)], expr.op_span, expr.span, frame)
+    return _static_binary(expr, left, right, frame)
+
+
+def _static_binary(expr: ast.Binary, left: Any, right: Any, frame: Frame) -> Any:
+    if expr.op in COMPARISONS:
+        return _compare(expr, left, right, frame)
+    if not (is_number(left) and is_number(right)) or expr.op == "@":
+        for operand, meaning in ((expr.left, left), (expr.right, right)):
+            if not is_number(meaning):
+                fail(say_types.not_a_number(describe(meaning), expr.op, operand.span, frame.trace))
+        fail(say_types.not_a_number("a number", expr.op, expr.span, frame.trace))
+    return static_compute(expr.op, (left, right), expr.span, frame)
+
+
+def static_compute(function: str, arguments: tuple[Any, ...], span: Span, frame: Frame) -> Any:
+    """A function of static numbers, computed in double; a domain error is the user's."""
+    try:
+        result = compute(function, *arguments)
+    except (ZeroDivisionError, ValueError, OverflowError) as error:
+        fail(say_types.no_static_value(span.text, str(error), span, frame.trace))
+    if isinstance(result, complex):
+        fail(say_types.no_static_value(span.text, "the result is not a real number", span, frame.trace))
+    return result
+
+
+def _compare(expr: ast.Binary, left: Any, right: Any, frame: Frame) -> bool:
+    if is_number(left) and is_number(right):
+        if isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
+            gap = left - right
+            if isinstance(gap, Symbolic) and relation(left, right) != "equal":
+                gap = int(frame.ctx.number(gap, expr.span, frame))
+            left, right = (gap, 0) if not isinstance(gap, Symbolic) else (0, 0)
+        else:
+            left, right = frame.ctx.number(left, expr.span, frame), frame.ctx.number(right, expr.span, frame)
+    elif isinstance(left, tuple) and isinstance(right, tuple) and expr.op in ("==", "!="):
+        equal = len(left) == len(right) and all(
+            _compare(ast.Binary("==", expr.left, expr.right, expr.span, expr.op_span), a, b, frame)
+            for a, b in zip(left, right, strict=True)
+        )
+        return equal == (expr.op == "==")
+    elif expr.op not in ("==", "!="):
+        worse = right if is_number(left) else left
+        fail(say_types.not_a_number(describe(worse), expr.op, expr.span, frame.trace))
+    match expr.op:
+        case "==":
+            return bool(left == right)
+        case "!=":
+            return bool(left != right)
+        case "<":
+            return bool(left < right)
+        case "<=":
+            return bool(left <= right)
+        case ">":
+            return bool(left > right)
+        case _:
+            return bool(left >= right)
+
+
+def _unary(expr: ast.Unary, frame: Frame) -> Any:
+    if expr.op == "not":
+        return not static_bool(expr.operand, frame)
+    meaning = evaluate(expr.operand, frame)
+    if isinstance(meaning, Value):
+        return build("neg", [(meaning, expr.operand.span)], expr.span, expr.span, frame)
+    if not is_number(meaning):
+        fail(say_types.not_a_number(describe(meaning), "-", expr.operand.span, frame.trace))
+    return static_compute("neg", (meaning,), expr.span, frame)
+
+
+def static_bool(expr: ast.Expr, frame: Frame) -> bool:
+    """The truth of a static condition."""
+    return _truth(evaluate(expr, frame), expr, frame)
+
+
+def _truth(meaning: Any, expr: ast.Expr, frame: Frame) -> bool:
+    if isinstance(meaning, bool):
+        return meaning
+    if isinstance(meaning, Value):
+        fail(say_types.condition_not_static(str(meaning.type), expr.span, frame.trace))
+    fail(say_types.not_a_condition(describe(meaning), expr.span, frame.trace))
+
+
+def _call_chain(expr: ast.Call, frame: Frame, name: str | None) -> Any:
+    stages: list[ast.Call] = []
+    first: ast.Expr = expr
+    while isinstance(first, ast.Call) and first.piped is not None:
+        stages.append(first)
+        first = first.piped
+    if not stages:
+        return calls.call(expr, None, frame, name)
+    meaning = evaluate(first, frame)
+    span = first.span
+    for stage in reversed(stages):
+        piped = meaning if isinstance(first, ast.Tuple) or isinstance(meaning, tuple) else (meaning,)
+        meaning = calls.call(stage, (piped, span), frame, name if stage is expr else None)
+        first, span = stage, stage.span
+    return meaning
+
+
+# ---------------------------------------------------------------- tensors
+
+
+def as_tensor(meaning: Any, dtype: DType, span: Span, frame: Frame) -> Value:
+    """A tensor, or a number as a scalar of `dtype`."""
+    if isinstance(meaning, Value):
+        return meaning
+    if isinstance(meaning, bool):
+        if dtype is not DType.BOOL:
+            fail(say_types.not_a_tensor(describe(meaning), span, frame.trace))
+        return literal(meaning, dtype)
+    if not is_number(meaning):
+        fail(say_types.not_a_tensor(describe(meaning), span, frame.trace))
+    whole = isinstance(meaning, int | Symbolic)
+    if dtype is DType.BOOL or (dtype.is_integer and not whole):
+        fail(say_types.literal_does_not_fit(str(meaning), str(dtype), span, frame.trace))
+    if dtype.is_float and isinstance(meaning, int):
+        try:
+            meaning = float(meaning)
+        except OverflowError:
+            fail(say_types.literal_does_not_fit(str(meaning), str(dtype), span, frame.trace))
+    with made_at(frame.origin(span)):
+        return literal(meaning, dtype)
+
+
+def default_dtype(frame: Frame) -> DType:
+    return frame.dtype or frame.ctx.float_dtype or DType.F32
+
+
+def build(op_name: str, operands: list[tuple[Any, Span]], at: Span, whole: Span, frame: Frame) -> Value:
+    """One node of an op without attributes; numbers among the operands take the tensors' dtype."""
+    dtype = common_dtype([m for m, _ in operands], frame)
+    values = [as_tensor(meaning, dtype, span, frame) for meaning, span in operands]
+    with made_at(frame.origin(whole)):
+        try:
+            return apply(OPS[op_name](), *values)
+        except TypeRuleError as error:
+            fail(type_rule_failed(error, at, [(v, s) for v, (_, s) in zip(values, operands, strict=True)], frame))
+
+
+def common_dtype(meanings: list[Any], frame: Frame) -> DType:
+    """The dtype that number literals take: that of the first tensor that is not bool."""
+    tensors = [m for m in meanings if isinstance(m, Value)]
+    for tensor in tensors:
+        if tensor.dtype is not DType.BOOL:
+            return tensor.type.dtype
+    if tensors and any(isinstance(m, bool) for m in meanings):
+        return DType.BOOL
+    return default_dtype(frame)
+
+
+def type_rule_failed(error: TypeRuleError, at: Span, operands: list[tuple[Value, Span]], frame: Frame) -> Any:
+    """The diagnostic of an op's refusal: the place, and where each operand was made with its type."""
+    place = at if not (frame.home.is_std and frame.site) else frame.site
+    inside = f"inside `{frame.definition.name.text}`: `{at.text}`" if place is not at and frame.definition else ""
+    labels = operand_labels(operands, place, frame)
+    return say_types.type_rule(error, place, labels, inside, frame.trace)
+
+
+def expect_tensor(meaning: Any, span: Span, frame: Frame) -> Value:
+    """A tensor where one is needed, with numbers as scalars of the default dtype."""
+    if isinstance(meaning, Value):
+        return meaning
+    if isinstance(meaning, bool):
+        return literal(meaning, DType.BOOL)
+    if is_number(meaning):
+        return as_tensor(meaning, default_dtype(frame), span, frame)
+    if isinstance(meaning, LayerRef):
+        fail(say_names.layer_is_not_a_value(meaning.path, span, frame.trace))
+    if isinstance(meaning, tuple) and meaning and all(isinstance(m, Value) for m in meaning):
+        fail(say_types.several_results(len(meaning), span, frame.trace))
+    if meaning is POISON:
+        raise Failed
+    fail(say_types.not_a_tensor(describe(meaning), span, frame.trace))
+
+
+# ---------------------------------------------------------------- types
+
+
+def read_size(expr: ast.Expr, frame: Frame) -> Any:
+    """A size in a type or a pattern: an integer or integer arithmetic on dims."""
+    meaning = evaluate(expr, frame)
+    if isinstance(meaning, Symbolic) or (isinstance(meaning, int) and not isinstance(meaning, bool)):
+        if isinstance(meaning, int) and meaning < 0:
+            fail(say_types.negative_size(meaning, expr.span, frame.trace))
+        return meaning
+    if isinstance(meaning, Value):
+        fail(say_types.size_is_a_tensor(expr.span, frame.trace))
+    fail(say_types.not_a_size(describe(meaning), expr.span, frame.trace))
+
+
+def read_dtype(path: ast.Path, frame: Frame) -> DType:
+    dtype = dtype_named(path.text, frame)
+    if dtype is None:
+        fail(say_types.unknown_dtype(path.text, path.span))
+    return dtype
+
+
+def dtype_named(name: str, frame: Frame) -> DType | None:
+    """The dtype of that name; with `--dtype`, every floating one is that one."""
+    try:
+        dtype = DType(name)
+    except ValueError:
+        return None
+    return frame.ctx.float_dtype if dtype.is_float and frame.ctx.float_dtype else dtype
+
+
+def read_shape(shape: ast.Shape, frame: Frame) -> tuple[Any, ...]:
+    """The sizes of a written shape; `...` is what the body's patterns' `...` matched."""
+    sizes: list[Any] = []
+    for size in shape.sizes:
+        if isinstance(size, ast.Ellipsis):
+            if frame.ellipsis is None:
+                fail(say_types.ellipsis_not_bound(size.span, frame.trace))
+            sizes.extend(frame.ellipsis)
+        else:
+            sizes.append(read_size(size, frame))
+    return tuple(sizes)
+
+
+def check_type(value: Value, written: ast.Type, frame: Frame, what: str, at: Span) -> None:
+    """Hold a value against a written type, which may leave the dtype open and hold one `...`."""
+    sizes = written.shape.sizes
+    dots = next((i for i, s in enumerate(sizes) if isinstance(s, ast.Ellipsis)), None)
+    actual = value.shape
+    fits = len(actual) == len(sizes) if dots is None else len(actual) >= len(sizes) - 1
+    if fits:
+        tail = 0 if dots is None else len(sizes) - dots - 1
+        head = list(zip(sizes if dots is None else sizes[:dots], actual, strict=False))
+        pairs = head + (list(zip(sizes[len(sizes) - tail :], actual[len(actual) - tail :], strict=True)) if tail else [])
+        for expr, size in pairs:
+            assert not isinstance(expr, ast.Ellipsis)
+            fits &= calls.sizes_agree(read_size(expr, frame), size, expr.span, frame)
+    if fits and written.dtype is not None:
+        fits = read_dtype(written.dtype, frame) is value.dtype
+    if not fits:
+        fail(say_types.annotation_mismatch(what, str(value.type), written.span.text, written.span, at, frame.trace))
+
+
+__all__ = ["TensorType", "as_tensor", "build", "check_type", "evaluate", "expect_tensor", "is_number", "read_shape"]

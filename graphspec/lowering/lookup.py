@@ -1,0 +1,139 @@
+"""Names: what a path means where it stands, and how meanings are described in messages."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from graphspec.diagnostics import Label, Span
+from graphspec.diagnostics.catalogue import names as say
+from graphspec.ir import DType, Scalar, Symbolic, Value
+from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail, join
+from graphspec.syntax import ast
+
+LITERALS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
+
+
+def find_name(path: ast.Path, frame: Frame) -> Any:
+    """What a name used as a value means; raises Failed where it means nothing."""
+    meaning = search(path.text, frame)
+    if meaning is POISON:
+        raise Failed
+    if meaning is not MISSING:
+        return meaning
+    fail(_unknown(path, frame))
+
+
+class _Missing:
+    pass
+
+
+MISSING = _Missing()
+
+
+def search(text: str, frame: Frame) -> Any:
+    """The meaning of a path in a frame, or MISSING."""
+    if text in frame.names:
+        if frame.is_file:
+            frame.ctx.used.add(text)
+        return frame.names[text]
+    if "." in text:
+        for prefix in (frame.values, frame.owner):
+            full = join(prefix, text)
+            if full is not None and full in frame.ctx.values:
+                frame.ctx.used.add(full)
+                return frame.ctx.values[full]
+        head, _, rest = text.partition(".")
+        if head in frame.home.imports and rest in frame.home.imports[head].consts:
+            return frame.home.imports[head].consts[rest]
+        # a part of something that failed is as silent as the thing itself
+        while head:
+            if frame.names.get(head) is POISON:
+                return POISON
+            piece, _, rest = rest.partition(".")
+            head = f"{head}.{piece}" if piece else ""
+        return MISSING
+    if text in frame.home.consts:
+        frame.ctx.used.add(f"const {text}")
+        return frame.home.consts[text]
+    if text == "training":
+        frame.ctx.mode_matters = True
+        return frame.ctx.training
+    if text in LITERALS:
+        return LITERALS[text]
+    try:
+        dtype = DType(text)
+    except ValueError:
+        return MISSING
+    return frame.ctx.float_dtype if dtype.is_float and frame.ctx.float_dtype else dtype
+
+
+def known_names(frame: Frame) -> list[str]:
+    """Every name that could be used as a value in a frame, for suggestions."""
+    known = [n for n in frame.names if n]
+    prefixes = {p for p in (frame.values, frame.owner) if p is not None}
+    for full in frame.ctx.values:
+        for prefix in prefixes:
+            if not prefix:
+                known.append(full)
+            elif full.startswith(prefix + "."):
+                known.append(full[len(prefix) + 1 :])
+    return [*dict.fromkeys([*known, *frame.home.consts])]
+
+
+def _unknown(path: ast.Path, frame: Frame) -> Any:
+    from graphspec.lowering.definitions import function_exists
+
+    text = path.text
+    head, _, rest = text.partition(".")
+    layer = frame.names.get(head)
+    if isinstance(layer, LayerRef) and rest:
+        uses = [n for n in frame.ctx.values if n.endswith("." + rest) and not n.startswith(head + ".")]
+        return say.value_of_a_layer(text, head, sorted(uses), path.span, frame.trace)
+    if not frame.is_file and frame.ctx.places and text in frame.ctx.places and not frame.home.is_std:
+        return say.not_visible_in_a_body(text, path.span, frame.ctx.places[text], frame.trace)
+    if function_exists(text, frame):
+        return say.function_as_value(text, path.span, frame.trace)
+    return say.unknown_name(text, known_names(frame), path.span, frame.trace)
+
+
+def describe(meaning: Any) -> str:
+    """A meaning in words: "the number 3", "a list", "f32[N, 3]"."""
+    match meaning:
+        case None:
+            return "none"
+        case bool():
+            return f"`{str(meaning).lower()}`"
+        case int() | float() | Symbolic() | Scalar():
+            return f"the number {meaning}"
+        case str():
+            return f'the string "{meaning}"'
+        case Value():
+            return f"a tensor {meaning.type}"
+        case DType():
+            return f"the dtype {meaning}"
+        case LayerRef():
+            return f"the layer `{meaning.path}`"
+        case tuple():
+            return "a list" if not any(isinstance(m, Value) for m in meaning) else f"{len(meaning)} tensors"
+    return "that"
+
+
+def operand_labels(operands: list[tuple[Value, Span]], place: Span, frame: Frame) -> tuple[Label, ...]:
+    """Where each operand was made, with its type; an operand made inside std is labelled where it is used."""
+    labels: list[Label] = []
+    for value, used in operands:
+        made = value.node.origin.span if value.node.origin else None
+        where = made if made is not None and not _inside(made, place) and made.source.name.endswith(".gspec") else used
+        if frame.home.is_std and where is used:
+            continue
+        if where == place:
+            where = used
+        label = Label(where, str(value.type))
+        if label.span != place and label not in labels:
+            labels.append(label)
+    return tuple(labels)
+
+
+def _inside(inner: Span, outer: Span) -> bool:
+    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end

@@ -1,0 +1,227 @@
+"""A file from text to a module: the statements in the order of their names, then what holds of the whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from graphspec.diagnostics import Diagnostic, GraphSpecError, Source
+from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.diagnostics.catalogue import names as say_names
+from graphspec.diagnostics.catalogue import types as say_types
+from graphspec.ir import DType, Origin, Value, made_at
+from graphspec.ir.sizes import collect_assumptions
+from graphspec.lowering import declarations, expressions, statements
+from graphspec.lowering.context import POISON, Context, Failed, Frame, Poison, fail
+from graphspec.lowering.definitions import read_source
+from graphspec.lowering.dims import read_dims
+from graphspec.lowering.module import Check, Declared, Module, Result
+from graphspec.lowering.namespaces import Importer, read_consts
+from graphspec.lowering.ordering import in_order
+from graphspec.lowering.patterns import matches
+from graphspec.lowering.unused import unused
+from graphspec.syntax import ast
+from graphspec.syntax.parser import parse_expression, parse_partial
+
+
+def lower_file(
+    path: str, *, sets: Mapping[str, Any] | None = None, dtype: DType | None = None, training: bool = False
+) -> Module:
+    """The module that a `.gspec` file describes; raises GraphSpecError with every independent error.
+
+    `sets` gives consts and dims from outside, `dtype` compiles everything in that floating dtype.
+    """
+    source = read_source(path, path)
+    return lower_source(source, os.path.dirname(os.path.abspath(path)), path, sets or {}, dtype, training)
+
+
+def lower_text(
+    text: str,
+    base: str | None = None,
+    name: str = "<text>",
+    *,
+    sets: Mapping[str, Any] | None = None,
+    dtype: DType | None = None,
+    training: bool = False,
+) -> Module:
+    """As `lower_file`, of a text; `base` is the folder for its imports and data files."""
+    return lower_source(Source(name, text), base, None, sets or {}, dtype, training)
+
+
+def lower_source(
+    source: Source, folder: str | None, path: str | None, sets: Mapping[str, Any], dtype: DType | None, training: bool
+) -> Module:
+    file, syntax_errors = parse_partial(source)
+    if file is None:
+        raise GraphSpecError(syntax_errors)
+    ctx = Context(training, dtype, sets, folder=folder)
+    frame = _file_frame(file, ctx, folder, path)
+    broken = getattr(file, "broken", ())
+    frame.names.update(dict.fromkeys(broken, POISON))
+    with ctx.collecting():
+        read_dims(file, frame)
+    _known_sets(sets, frame, ctx, bool(broken))
+    _run_file(file, frame)
+    results = dict(ctx.results)
+    ctx.declared.update(_apply_inits(file, frame))
+    errors = syntax_errors + ctx.errors
+    if errors:
+        raise GraphSpecError(sorted(errors, key=_place))
+    values = {name: v for name, v in ctx.values.items() if not isinstance(v, Poison)}
+    return Module(
+        source.name,
+        values,
+        ctx.declared,
+        results,
+        ctx.updates,
+        ctx.dims,
+        frame.home.consts,
+        ctx.structural,
+        tuple(ctx.checks),
+        (*ctx.warnings, *unused(file, frame)),
+        ctx.mode_matters,
+        frame,
+        file.doc,
+    )
+
+
+def lower_expression(module: Module, text: str, name: str = "<expression>") -> tuple[Value, ...]:
+    """The values of an expression in a module's scope, as `--of` takes it; it can own nothing."""
+    frame: Frame = module.scope
+    expr = parse_expression(Source(name, text))
+    ctx = replace(frame.ctx, values=dict(module.values), declared=dict(module.declared), errors=[], places=dict(frame.ctx.places))
+    scope = replace(frame, ctx=ctx, names=dict(frame.names), statement="")
+    try:
+        meaning = expressions.evaluate(expr, scope)
+        items = meaning if isinstance(meaning, tuple) else (meaning,)
+        values = tuple(expressions.expect_tensor(m, expr.span, scope) for m in items)
+        if len(ctx.declared) > len(module.declared):
+            fail(say.expression_owns(sorted(set(ctx.declared) - set(module.declared)), expr.span))
+    except Failed as failure:
+        raise GraphSpecError((*ctx.errors, *failure.diagnostics)) from None
+    return values
+
+
+def check_sizes(module: Module, env: Mapping[str, int]) -> list[Diagnostic]:
+    """What is wrong with these numbers for the dims: constraints and sizes that had to turn out equal."""
+    from graphspec.lowering.dims import check_constraints, check_equal
+
+    return check_constraints(module, env) + check_equal(module.checks, env)
+
+
+def _place(found: Diagnostic) -> tuple[str, int]:
+    return (found.primary.span.source.name, found.primary.span.start) if found.primary else ("", -1)
+
+
+def _file_frame(file: ast.File, ctx: Context, folder: str | None, path: str | None) -> Frame:
+    importer = Importer(ctx, folder)
+    home = importer.namespace(file, folder, "", (os.path.realpath(path),) if path else ())
+    frame = Frame(ctx, home, {}, values="", owner="", is_file=True, token=())
+    read_consts(file, frame, ctx.sets)
+    return frame
+
+
+def _known_sets(sets: Mapping[str, Any], frame: Frame, ctx: Context, broken: bool) -> None:
+    for name in sets:
+        if name not in frame.home.consts and name not in ctx.dims and not broken:
+            ctx.report([say_names.unknown_set(name, [*frame.home.consts, *ctx.dims])])
+
+
+KINDS = (ast.Declare, ast.Assign, ast.Layer, ast.Result)
+
+
+def _run_file(file: ast.File, frame: Frame) -> None:
+    """All statements that make values, each once the names that it uses exist."""
+    work = [s for s in file.statements if isinstance(s, KINDS)]
+    _report_duplicates(work, frame)
+    named = [s for s in work if not (isinstance(s, ast.Result) and s.value is None)]
+    for statement in in_order(named, frame):  # type: ignore[arg-type]
+        _execute(statement, frame)
+    for statement in work:
+        if isinstance(statement, ast.Result) and statement.value is None:
+            _execute(statement, frame)
+
+
+def _execute(statement: ast.Statement, frame: Frame) -> None:
+    ctx = frame.ctx
+    with collect_assumptions() as assumed:
+        try:
+            if isinstance(statement, ast.Result):
+                _result(statement, frame)
+            else:
+                statements.execute(statement, frame)
+        except Failed as failure:
+            ctx.report(failure.diagnostics)
+            statements.poison(statement, frame)
+    ctx.checks.extend(Check(a, b, Origin(statement.span)) for a, b in dict.fromkeys(assumed))
+
+
+def _report_duplicates(work: list[Any], frame: Frame) -> None:
+    """A left-hand name that two statements give; the first one keeps it."""
+    first: dict[str, Any] = {}
+    for statement in list(work):
+        if isinstance(statement, ast.Assign):
+            paths = [t.path for t in statement.targets]
+        elif isinstance(statement, ast.Result) and statement.value is None:
+            continue
+        else:
+            paths = [statement.path]
+        for path in paths:
+            if path.text in first:
+                frame.ctx.report([say_names.duplicate_name(path.text, path.span, first[path.text], ())])
+                if statement in work:
+                    work.remove(statement)
+            first.setdefault(path.text, path.span)
+
+
+def _result(statement: ast.Result, frame: Frame) -> None:
+    """`output`, `loss` or `objective`."""
+    ctx = frame.ctx
+    name = statement.path.text
+    frame.statement = name
+    if statement.value is None:
+        meaning = expressions.find_name(statement.path, frame)
+        span = statement.path.span
+    else:
+        meaning = expressions.evaluate(statement.value, frame, name)
+        span = statement.value.span
+    with made_at(Origin(span)):
+        value = expressions.expect_tensor(meaning, span, frame)
+    if statement.type is not None:
+        expressions.check_type(value, statement.type, frame, f"`{name}`", span)
+    if statement.kind != "output":
+        if value.shape != ():
+            fail(say_types.loss_not_scalar(statement.kind, name, str(value.type), span))
+        if not value.dtype.is_float:
+            fail(say_types.loss_not_floating(statement.kind, name, str(value.type), span))
+    if statement.kind == "objective":
+        other = next((r for r in ctx.results.values() if r.kind == "objective"), None)
+        if other is not None and other.origin is not None:
+            fail(say_names.second_objective(name, other.name, statement.span, other.origin.span))
+    if name in ctx.results:
+        first = ctx.results[name].origin
+        fail(say_names.duplicate_name(name, statement.path.span, first.span if first else None, ()))
+    if statement.value is not None:
+        statements.bodies.register(name, value, statement.path.span, frame)
+    ctx.results[name] = Result(name, statement.kind, value, Origin(statement.span), statement.doc)  # type: ignore[arg-type]
+
+
+def _apply_inits(file: ast.File, frame: Frame) -> dict[str, Declared]:
+    """`init PATTERN ~ sampler`: later lines win; a pattern that matches nothing is an error."""
+    ctx = frame.ctx
+    changed: dict[str, Declared] = {}
+    for statement in file.statements:
+        if not isinstance(statement, ast.Init):
+            continue
+        pattern = statement.pattern.text
+        hit = [d for d in ctx.declared.values() if d.kind in ("param", "buffer") and matches(pattern, d.name)]
+        if not hit and not ctx.errors:
+            known = [d.name for d in ctx.declared.values() if d.kind in ("param", "buffer")]
+            ctx.report([say_names.init_matches_nothing(pattern, known, statement.pattern.span)])
+        for declared in hit:
+            with ctx.collecting(), made_at(Origin(statement.span)):
+                start = declarations.read_start(statement.start, declared.value.type, frame, declared.kind)
+                changed[declared.name] = replace(declared, start=start)
+    return changed

@@ -13,8 +13,8 @@ from graphspec.lowering import bodies, calls, expressions
 from graphspec.lowering.context import Frame, fail, join
 from graphspec.lowering.lookup import describe
 from graphspec.lowering.module import DataFile, Declared, Draw, Given
-from graphspec.lowering.signatures import REQUIRED, Parameter, Signature
-from graphspec.ops.samplers import SAMPLERS
+from graphspec.lowering.signatures import Parameter
+from graphspec.ops.samplers import SAMPLERS, SamplerSignature
 from graphspec.syntax import ast
 
 
@@ -101,28 +101,42 @@ def _draw(start: ast.Start, type: TensorType, frame: Frame) -> Draw:
         span = name.span if name else expr.span
         fail(say.unknown_sampler(name.text if name else expr.span.text, sorted(SAMPLERS), span, frame.trace))
     sampler = SAMPLERS[expr.function.text]
-    if type.dtype not in sampler.dtypes:
-        fail(say.sampler_dtype(sampler.name, str(type), [str(d) for d in sampler.dtypes], expr.span, frame.trace))
-    parameters = tuple(Parameter(p.name, p.kind, None, REQUIRED if p.required else p.default) for p in sampler.parameters)
-    bound: dict[str, Any] = {}
-    free = [p.name for p in parameters]
+    kind = "float" if type.dtype.is_float else "integer" if type.dtype.is_integer else "bool"
+    if kind not in sampler.kinds:
+        fail(say.sampler_dtype(sampler.name, str(type), sampler.kinds, expr.span, frame.trace))
+    if len(type.shape) < sampler.min_rank:
+        fail(say.sampler_rank(sampler.name, sampler.min_rank, str(type), expr.span, frame.trace))
+    return Draw(sampler.name, tuple(_sampler_arguments(sampler, expr, frame).items()))
+
+
+def _sampler_arguments(sampler: SamplerSignature, expr: ast.Call, frame: Frame) -> dict[str, Any]:
+    """All arguments of a sampler in its order; `randint(10)` is `randint(high=10)`."""
+    given: dict[str, calls.Given] = {}
+    positional = [p.name for p in sampler.parameters]
+    if sampler.lone is not None and sum(a.name is None for a in expr.arguments) == 1:
+        positional = [sampler.lone]
     for argument in expr.arguments:
-        if argument.name is None and not free:
-            fail(say.too_many_positional(sampler.name, str(Signature(sampler.name, parameters)), [], argument.span, frame.trace))
-        name = argument.name.text if argument.name else free[0]
-        if name not in free:
-            fail(say.unknown_argument(name, sampler.name, [p.name for p in parameters], argument.span, frame.trace))
-        free.remove(name)
-        parameter = next(p for p in parameters if p.name == name)
         assert not isinstance(argument.value, ast.Range)
-        given = calls.Given(expressions.evaluate(argument.value, frame), argument.value.span)
-        bound[name] = calls.static_argument(parameter, given, sampler.name, frame)
-    for parameter in parameters:
-        if parameter.name not in bound:
-            if parameter.is_required:
-                fail(say.missing_argument(sampler.name, parameter.name, str(Signature(sampler.name, parameters)), expr.span, frame.trace))
-            bound[parameter.name] = parameter.default
-    return Draw(sampler.name, tuple(bound.items()))
+        if argument.name is None and not positional:
+            fail(say.too_many_positional(sampler.name, str(sampler), [], argument.span, frame.trace))
+        name = argument.name.text if argument.name else positional.pop(0)
+        if name not in [p.name for p in sampler.parameters]:
+            known = [p.name for p in sampler.parameters]
+            fail(say.unknown_argument(name, sampler.name, known, argument.span, frame.trace))
+        if name in given:
+            fail(say.argument_twice(name, argument.span, given[name].span, frame.trace))
+        given[name] = calls.Given(expressions.evaluate(argument.value, frame), argument.value.span)
+    bound: dict[str, Any] = {}
+    for p in sampler.parameters:
+        if p.name in given:
+            bound[p.name] = calls.static_argument(Parameter(p.name, p.word), given[p.name], sampler.name, frame)
+            if p.choices and bound[p.name] not in p.choices:
+                fail(say.unknown_choice(p.name, bound[p.name], p.choices, given[p.name].span, frame.trace))
+        elif p.is_required:
+            fail(say.missing_argument(sampler.name, p.name, str(sampler), expr.span, frame.trace))
+        else:
+            bound[p.name] = p.default
+    return bound
 
 
 def _file(expr: ast.Call, frame: Frame) -> DataFile:

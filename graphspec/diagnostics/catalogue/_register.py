@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import ParamSpec
 
@@ -47,3 +48,12 @@ def diagnostic(
 def finding(message: str, **fields: object) -> Diagnostic:
     """A diagnostic whose id and severity the decorator fills in."""
     return Diagnostic("", "error", message, **fields)  # type: ignore[arg-type]
+
+
+def suggestions(name: str, known: Iterable[str], most: int = 4) -> list[str]:
+    """The known names most like one that is not known: equal but for case first, then by similarity."""
+    names = list(dict.fromkeys(known))
+    folded = [k for k in names if k.lower() == name.lower()]
+    close = difflib.get_close_matches(name, names, n=most, cutoff=0.6)
+    tail = [k for k in names if "." in k and k.rpartition(".")[2] == name]
+    return list(dict.fromkeys([*folded, *close, *tail]))[:most]

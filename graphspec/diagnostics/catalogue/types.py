@@ -1,0 +1,329 @@
+"""Diagnostics about types: shapes, sizes, dtypes, static values, indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphspec.diagnostics.catalogue._register import diagnostic, finding, suggestions
+from graphspec.diagnostics.model import Diagnostic, Edit, Fix, Label
+from graphspec.diagnostics.source import Span
+
+Trace = tuple[tuple[str, Span], ...]
+DTYPES = ("bool", "i32", "i64", "f16", "f32", "f64")
+
+
+def type_rule(error: Any, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace) -> Diagnostic:
+    """An op's refusal of its operands, under the id that the op gives it."""
+    makers = {"dtype-mismatch": dtype_mismatch, "outer-product": outer_product, "bad-argument": bad_argument}
+    make = makers.get(error.id, shape_mismatch)
+    return make(error.message, error.help, place, operands, inside, trace)
+
+
+def _refused(message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace) -> Diagnostic:
+    return finding(
+        message,
+        primary=Label(place),
+        secondary=operands,
+        notes=(inside,) if inside else (),
+        help=(help,) if help else (),
+        trace=trace,
+    )
+
+
+@diagnostic()
+def shape_mismatch(
+    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+) -> Diagnostic:
+    """The shapes of two values do not fit together, or an op does not take a value of this shape.
+
+    Two symbols, or a symbol and a number, are different sizes unless a constraint equates them
+    (`dim M where M == N`); a symbol never broadcasts as 1.  The places where the operands were made are
+    shown with their types.
+    """
+    return _refused(message, help, place, operands, inside, trace)
+
+
+@diagnostic()
+def dtype_mismatch(
+    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+) -> Diagnostic:
+    """Values of different dtypes meet, or an op does not take this dtype.  Dtypes never mix silently.
+
+        y = x + cast(counts, f32)
+    """
+    return _refused(message, help, place, operands, inside, trace)
+
+
+@diagnostic()
+def outer_product(
+    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+) -> Diagnostic:
+    """Values of different rank would broadcast so that one size stands twice in the result.
+
+    `f32[N] - f32[N, 1]` is `f32[N, N]` by numpy's rules, and hardly ever meant.  Written-out axes
+    (`f32[1, N] - f32[N, 1]`: masks, pairs) are.
+    """
+    return _refused(message, help, place, operands, inside, trace)
+
+
+@diagnostic()
+def bad_argument(
+    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+) -> Diagnostic:
+    """A static argument has a value that the function does not take."""
+    return _refused(message, help, place, operands, inside, trace)
+
+
+@diagnostic()
+def pattern_mismatch(
+    function: str, pattern: str, type: str, why: str, place: Span, made: Span | None, written: Span, trace: Trace
+) -> Diagnostic:
+    """An argument does not have the shape that the pattern in the definition asks for.
+
+    A pattern `x[N, C, H, W]` binds its names to the argument's sizes; a name that is bound already, and
+    any arithmetic, must agree.
+    """
+    labels = (Label(made, type),) if made is not None and made != place else ()
+    return finding(
+        f"`{function}` needs `{pattern}`, but this is {type}: {why}",
+        primary=Label(place, f"this is {type}"),
+        secondary=labels,
+        trace=trace,
+    )
+
+
+@diagnostic()
+def annotation_mismatch(what: str, found: str, written: str, at: Span, place: Span, trace: Trace) -> Diagnostic:
+    """A value does not have the type that is written beside its name."""
+    secondary = (Label(place, f"this is {found}"),) if place != at else ()
+    return finding(f"{what} is {found}, not {written}", primary=Label(at), secondary=secondary, trace=trace)
+
+
+@diagnostic()
+def shared_parameter_conflict(
+    name: str, first_type: str, type: str, place: Span, first: Span | None, trace: Trace
+) -> Diagnostic:
+    """A layer is applied to inputs for which its weights would need different shapes."""
+    secondary = (Label(first, f"made here as {first_type}"),) if first is not None and first != place else ()
+    return finding(
+        f"`{name}` is {first_type}, but this application needs it as {type}",
+        primary=Label(place),
+        secondary=secondary,
+        trace=trace,
+    )
+
+
+@diagnostic()
+def size_needed(name: str, place: Span, declared: Span | None, trace: Trace) -> Diagnostic:
+    """A dim decides the graph (it bounds a repetition, or stands in a static condition), so it needs a number.
+
+        dim E = 4
+        experts = each(e in 0..E, expert(x)) as experts
+    """
+    return finding(
+        f"`{name}` decides the graph here and needs a number",
+        primary=Label(place),
+        secondary=(Label(declared, "no default"),) if declared is not None else (),
+        help=(f"give it one: `dim {name} = 4`, or `--set {name}=4`",),
+        trace=trace,
+    )
+
+
+@diagnostic()
+def unknown_dtype(name: str, place: Span) -> Diagnostic:
+    """A type begins with a word that is no dtype.  The dtypes are bool, i32, i64, f16, f32 and f64."""
+    foreign = {
+        "float": "f32", "float32": "f32", "float64": "f64", "double": "f64", "half": "f16", "float16": "f16",
+        "int": "i64", "int64": "i64", "long": "i64", "int32": "i32", "boolean": "bool", "bool_": "bool",
+    }  # fmt: skip
+    here = foreign.get(name) or next(iter(suggestions(name, DTYPES)), None)
+    fixes = (Fix(f"write `{here}`", (Edit(place, here),)),) if here else ()
+    return finding(
+        f"`{name}` is no dtype",
+        primary=Label(place, f"here `{here}`" if here else ""),
+        help=() if here else (f"the dtypes are {', '.join(DTYPES)}",),
+        fixes=fixes,
+    )
+
+
+@diagnostic()
+def not_a_size(what: str, place: Span, trace: Trace) -> Diagnostic:
+    """A size is an integer, a const or static integer, a dim, or integer arithmetic on these."""
+    return finding(f"a size is an integer or a dim, not {what}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def size_is_a_tensor(place: Span, trace: Trace) -> Diagnostic:
+    """A type is written with a tensor as a size; sizes are known before any array exists."""
+    return finding("a size cannot be a tensor", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def negative_size(size: int, place: Span, trace: Trace) -> Diagnostic:
+    """A size is negative."""
+    return finding(f"a size cannot be {size}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def dim_default(name: str, what: str, place: Span) -> Diagnostic:
+    """The number of a dim is an integer that is not negative.  `where` relates a dim to others."""
+    return finding(f"the number of `dim {name}` is an integer, not {what}", primary=Label(place))
+
+
+@diagnostic()
+def constraint_broken(constraint: str, values: Mapping[str, int], place: Span) -> Diagnostic:
+    """The numbers of the dims break a constraint of the file."""
+    shown = ", ".join(f"{n} = {v}" for n, v in values.items())
+    return finding(f"the constraint `{constraint}` does not hold for {shown}", primary=Label(place))
+
+
+@diagnostic()
+def sizes_turned_out(left: str, a: int, right: str, b: int, relation: str, place: Span | None) -> Diagnostic:
+    """Two sizes that could not be told apart by their symbols turned out not to fit, with the numbers known."""
+    words = "equal" if relation == "==" else "in order"
+    return finding(
+        f"`{left}` and `{right}` had to be {words} and are {a} and {b}",
+        primary=Label(place) if place is not None else None,
+    )
+
+
+@diagnostic()
+def ellipsis_not_bound(place: Span, trace: Trace) -> Diagnostic:
+    """`...` in a type stands for what the `...` of the body's patterns matched, and no pattern has one."""
+    return finding("`...` stands for nothing here: no argument's pattern has one", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def condition_not_static(type: str, place: Span, trace: Trace) -> Diagnostic:
+    """A condition is decided before arrays exist; choices by elements are `where(cond, a, b)`."""
+    return finding(
+        f"a condition is decided before arrays exist, and this is a tensor {type}",
+        primary=Label(place),
+        help=("for tensors write `where(condition, a, b)`, `logical_and(a, b)`, `logical_or`, `logical_not`",),
+        trace=trace,
+    )
+
+
+@diagnostic()
+def not_a_condition(what: str, place: Span, trace: Trace) -> Diagnostic:
+    """A condition is true or false; numbers are compared explicitly (`n > 0`)."""
+    return finding(f"a condition is true or false, not {what}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def not_a_number(what: str, operator: str, place: Span, trace: Trace) -> Diagnostic:
+    """An operator is used on something that is neither a number nor a tensor."""
+    return finding(f"`{operator}` takes numbers and tensors, not {what}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def not_a_tensor(what: str, place: Span, trace: Trace) -> Diagnostic:
+    """A tensor is needed, and this is something else."""
+    return finding(f"a tensor is needed here, and this is {what}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def none_in_arithmetic(place: Span, trace: Trace) -> Diagnostic:
+    """Whether an optional argument is given is asked with `is none` and `is not none`."""
+    return finding("compare with `is none` or `is not none`", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def no_static_value(text: str, why: str, place: Span, trace: Trace) -> Diagnostic:
+    """Arithmetic on static numbers has no result: a division by zero, a root of a negative number."""
+    return finding(f"`{text}` has no value: {why}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def literal_does_not_fit(number: str, dtype: str, place: Span, trace: Trace) -> Diagnostic:
+    """A number takes the dtype of the tensor it meets; a fraction is no integer, a number no bool."""
+    return finding(
+        f"the number {number} cannot be {dtype}, the dtype of the tensor it meets",
+        primary=Label(place),
+        help=("write `cast(x, f32)` on the tensor to compute in floating point",),
+        trace=trace,
+    )
+
+
+@diagnostic()
+def several_results(count: int, place: Span, trace: Trace) -> Diagnostic:
+    """A call with several results is used as one value."""
+    return finding(
+        f"this has {count} results where one value is needed",
+        primary=Label(place),
+        help=(f"name them: `{', '.join('abcdefgh'[: min(count, 8)])} = ...`",),
+        trace=trace,
+    )
+
+
+@diagnostic()
+def cannot_unpack(targets: int, what: str, place: Span, trace: Trace) -> Diagnostic:
+    """The names on the left are not as many as the results on the right."""
+    return finding(f"{targets} names stand on the left, and the right side is {what}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def loss_not_scalar(kind: str, name: str, type: str, place: Span) -> Diagnostic:
+    """A loss is a scalar.  Say how the elements are reduced: `mean(...)`, `sum(...)`."""
+    fix = Fix("take the mean", (Edit(Span(place.source, place.start, place.start), "mean("), Edit(Span(place.source, place.end, place.end), ")")))
+    return finding(
+        f"a {kind} is a scalar, and `{name}` is {type}",
+        primary=Label(place, "reduce it: `mean(...)` or `sum(...)`"),
+        fixes=(fix,),
+    )
+
+
+@diagnostic()
+def loss_not_floating(kind: str, name: str, type: str, place: Span) -> Diagnostic:
+    """A loss is differentiated, so it is a floating-point number."""
+    return finding(f"a {kind} is a floating-point number, and `{name}` is {type}", primary=Label(place))
+
+
+@diagnostic()
+def cannot_index(what: str, place: Span, trace: Trace) -> Diagnostic:
+    """Only tensors and static lists have elements."""
+    return finding(f"{what} cannot be indexed", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def index_not_an_integer(what: str, place: Span, trace: Trace) -> Diagnostic:
+    """An index is a static integer, a slice of them, `...`, `none` (a new axis) or an integer tensor."""
+    return finding(f"an index is an integer, not {what}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def static_index_out_of_range(index: Any, size: Any, place: Span, trace: Trace) -> Diagnostic:
+    """A static index lies outside its axis.  Indices start at 0; negative ones count from the end."""
+    return finding(f"index {index} is out of range: the size is {size}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def too_many_indices(count: int, type: str, place: Span, trace: Trace) -> Diagnostic:
+    """More indices than the tensor has axes."""
+    return finding(f"{count} indices for a tensor {type}", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def two_ellipses(place: Span, trace: Trace) -> Diagnostic:
+    """An index has one `...` at most; it stands for all axes that are not mentioned."""
+    return finding("`...` stands twice in one index", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def slice_step_not_positive(step: int, place: Span, trace: Trace) -> Diagnostic:
+    """The step of a slice is 1 or more; `flip(x, axis=0)` turns an axis round."""
+    return finding(
+        f"the step of a slice cannot be {step}", primary=Label(place), help=("`flip(x, axis=0)` reverses",), trace=trace
+    )
+
+
+@diagnostic()
+def index_nodes_apart(place: Span, trace: Trace) -> Diagnostic:
+    """Integer tensors in an index must stand together; their common shape takes the place of their axes."""
+    return finding(
+        "the integer tensors of an index must stand together",
+        primary=Label(place),
+        help=("move the axes together with `transpose` first",),
+        trace=trace,
+    )

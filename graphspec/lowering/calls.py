@@ -279,6 +279,7 @@ FORMS: dict[str, Callable[[ast.Call, Piped | None, Frame, str | None], Any]] = {
     "jvp": special.jvp,
     "rank": special.rank,
     "shape": special.shape,
+    "size": special.size,
     "dtype": special.dtype,
     "file": special.misplaced_file,
 }

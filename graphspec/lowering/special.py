@@ -1,4 +1,4 @@
-"""Forms of the language that are no functions of tensors: `grad`, `jvp`, `rank`, `shape`, `dtype`."""
+"""Forms of the language that are no functions of tensors: `grad`, `jvp`, `rank`, `shape`, `size`, `dtype`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any, NoReturn
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.ir import Node, TypeRuleError, Value, made_at
+from graphspec.ir.sizes import product
 from graphspec.lowering import calls, expressions
 from graphspec.lowering.context import Frame, fail
 from graphspec.lowering.signatures import Parameter, Signature
 from graphspec.ops.derivatives import Grad, Jvp
+from graphspec.ops.rules import normal_axes
 from graphspec.syntax import ast
 
 GRAD = Signature(
@@ -18,6 +20,8 @@ GRAD = Signature(
 )
 JVP = Signature("jvp", (Parameter("y", "tensor"), Parameter("x", "tensor"), Parameter("v", "tensor")))
 OF_A_TENSOR = (Parameter("x", "tensor"),)
+AXES = Parameter("axis", "int", 0, None)
+SIZE = Signature("size", (*OF_A_TENSOR, AXES))
 
 
 def grad(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:
@@ -65,6 +69,17 @@ def rank(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> int:
 
 def shape(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> tuple[Any, ...]:
     return _tensor(expr, piped, frame).shape
+
+
+def size(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:
+    """The number of elements of a tensor, or of each of its parts along the axes `axis`."""
+    bound = calls.bind(SIZE, expr, piped, frame)
+    x = expressions.expect_tensor(bound["x"].meaning, bound["x"].span, frame)
+    axes = calls.static_argument(AXES, bound["axis"], "size", frame) if "axis" in bound else None
+    try:
+        return product(tuple(x.shape[a] for a in normal_axes("size", axes, len(x.shape))))
+    except TypeRuleError as error:
+        fail(expressions.type_rule_failed(error, calls.stage_span(expr), [(x, bound["x"].span)], frame))
 
 
 def dtype(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:

@@ -1,0 +1,123 @@
+"""Every spec in `specs/` is checked, drawn, run and differentiated; the scenes agree with PyTorch."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphspec as gs
+from tests.references.spec_cases import DATA, SCENES, Array, Scene
+
+SPECS = Path(__file__).parent.parent / "specs"
+FROZEN = Path(__file__).parent / "references" / "specs.npz"
+ALL = sorted(p.name for p in SPECS.glob("*.gspec"))
+
+#: what to differentiate where the spec has no scalar of its own, and the sizes that keep a run short
+OBJECTIVES = {
+    "scalar.gspec": ["z"],
+    "per_example.gspec": ["sum(y)"],
+    "two_inputs.gspec": ["sum(score)", "sum(y)"],
+}
+DIMS = {"lenet.gspec": {"N": 4}}
+
+
+@cache
+def frozen() -> dict[str, Array]:
+    with np.load(FROZEN) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_spec_runs_on_drawn_inputs_and_differentiates_by_all_parameters_and_inputs(name: str) -> None:
+    model = gs.load(SPECS / name, dims=DIMS.get(name))
+    params, inputs = model.init(seed=0), model.draw(seed=0)
+    for of in OBJECTIVES.get(name, [None]):
+        grads: dict[str, Array] = {}
+        for role in ("@params", "@inputs"):
+            if role == "@inputs" or params:
+                grads |= model.grad(params, inputs, wrt=role, of=of)
+        assert grads
+        for path, grad in grads.items():
+            source = params[path] if path in params else inputs[path]
+            assert np.shape(grad) == np.shape(source)
+            assert np.all(np.isfinite(grad)), path
+        assert any(np.any(g != 0) for g in grads.values())
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda s: s.name)
+def test_a_scene_has_the_values_and_gradients_of_pytorch(scene: Scene) -> None:
+    params, inputs = scene.params(), scene.inputs()
+    model = gs.load(SPECS / scene.spec, dtype="f64")
+    others = {n: a for n, a in model.init(seed=0).items() if n not in params}
+    expected = frozen()
+    value = expected[f"{scene.name}/value"]
+    grads = model.grad(
+        params | others,
+        inputs,
+        wrt=list(scene.wrt),
+        of=scene.of,
+        cotangent=scene.cotangent(value.shape) if value.shape else None,
+    )
+    for name in scene.wrt:
+        found = scene.digest(np.asarray(grads[name]))
+        wanted = expected[f"{scene.name}/d.{name}"]
+        scale = np.max(np.abs(wanted))
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "of"), [("digits.gspec", "digits.npz", "nll"), ("requ_iris.gspec", "iris.npz", "nll")]
+)
+def test_the_loss_on_real_data_is_pytorchs(name: str, data: str, of: str) -> None:
+    scene = next(s for s in SCENES if s.spec == name)
+    value, _ = gs.load(SPECS / name, dtype="f64").value_and_grad(
+        scene.params(), scene.inputs(), wrt="@params", of=of
+    )
+    np.testing.assert_allclose(value, frozen()[f"{scene.name}/value"], rtol=1e-12)
+
+
+def test_the_digits_are_differentiated_in_the_precision_of_the_spec() -> None:
+    scene = next(s for s in SCENES if s.name == "digits")
+    with np.load(DATA / "digits.npz") as file:
+        inputs = dict(file)
+    assert inputs["image"].shape == (1797, 1, 8, 8)
+    params = {n: a.astype(np.float32) for n, a in scene.params().items()}
+    grad = gs.load(SPECS / "digits.gspec").grad(params, inputs, wrt=["conv1.weight"])["conv1.weight"]
+    assert grad.dtype == np.float32
+    wanted = frozen()["digits/d.conv1.weight"]
+    np.testing.assert_allclose(grad, wanted, rtol=1e-4, atol=1e-5 * np.max(np.abs(wanted)))
+
+
+def test_the_data_are_small_enough_to_be_kept_with_the_text() -> None:
+    assert all(path.stat().st_size < 100_000 for path in DATA.iterdir())
+
+
+def test_a_symbol_without_default_takes_its_size_from_the_default_data_file() -> None:
+    model = gs.load(SPECS / "requ_iris.gspec")
+    assert model.draw(seed=0)["measurements"].shape == (150, 4)
+
+
+def test_of_sixteen_outputs_only_the_chosen_one_is_differentiated() -> None:
+    scene = next(s for s in SCENES if s.name == "one_of_sixteen")
+    model = gs.load(SPECS / "one_of_sixteen.gspec", dtype="f64")
+    grad = model.grad(scene.params(), scene.inputs(), wrt=["map"])["map"]
+    assert np.argwhere(grad).tolist() == [[1, 0, 3]]
+
+
+def test_the_place_of_the_one_of_sixteen_can_be_computed_from_the_map() -> None:
+    scene = next(s for s in SCENES if s.name == "one_of_sixteen")
+    model = gs.load(SPECS / "one_of_sixteen.gspec", dtype="f64")
+    params, inputs = scene.params(), scene.inputs()
+    chart = model.forward(params, inputs, of=["map"])["map"]
+    grad = model.grad(params, inputs, wrt=["map"], of="greatest")["map"]
+    assert np.flatnonzero(grad).tolist() == [int(np.argmax(chart))]
+
+
+def test_the_other_nonlinearity_of_the_iris_spec_is_chosen_by_a_const() -> None:
+    model = gs.load(SPECS / "requ_iris.gspec", consts={"nonlinearity": "sigmoid"})
+    scene = next(s for s in SCENES if s.name == "requ_iris")
+    hidden = model.forward(scene.params(), scene.inputs(), of=["hidden"])["hidden"]
+    assert np.all((hidden > 0) & (hidden < 1))

@@ -11,7 +11,6 @@ from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import Body, Call, HandGradient, Input, Node, Symbolic, Tap, Value, apply, made_at
 from graphspec.lowering import calls, expressions, statements
 from graphspec.lowering.context import POISON, BodyBuilder, Failed, Frame, LayerRef, Namespace, fail, join
-from graphspec.lowering.lookup import MISSING, search
 from graphspec.lowering.signatures import Parameter, of_definition
 from graphspec.syntax import ast
 
@@ -78,7 +77,6 @@ def apply_definition(
             return _call(definition, inner, frame.ctx.bodies[key], outer_values, span, frame)
         for name in arguments:
             inner.names[name] = apply(Input(name, inner.names[name].type))
-    statements.count_errors(frame)
     errors = len(frame.ctx.errors)
     results = statements.read_body(definition, inner)
     if len(frame.ctx.errors) > errors:
@@ -241,18 +239,13 @@ def _match(
             inner.ellipsis = middle
     for written, size in pairs:
         assert not isinstance(written, ast.Ellipsis)
-        if isinstance(written, ast.Name) and _unbound(written.path.text, inner):
-            inner.names[written.path.text] = size
+        if expressions.binds_size(written, inner):
+            inner.names[written.path.text] = size  # type: ignore[union-attr]
             continue
         expected = expressions.read_size(written, inner)
         if not calls.sizes_agree(expected, size, given.span, frame):
             text = written.span.text
             refuse(f"`{text}` is {expected} here, not {size}" if text != str(expected) else f"{expected} is needed, not {size}")
-
-
-def _unbound(text: str, inner: Frame) -> bool:
-    """A pattern's name binds unless the call has it already; it hides a const."""
-    return text not in inner.names and (search(text, inner) is MISSING or text in inner.home.consts)
 
 
 def _hand_gradients(

@@ -281,6 +281,7 @@ FORMS: dict[str, Callable[[ast.Call, Piped | None, Frame, str | None], Any]] = {
     "shape": special.shape,
     "size": special.size,
     "dtype": special.dtype,
+    "size": special.size,
     "file": special.misplaced_file,
 }
 

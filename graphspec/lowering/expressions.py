@@ -16,7 +16,7 @@ from graphspec.ir.op import OPS
 from graphspec.ir.sizes import relation
 from graphspec.lowering import calls, indexing
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail
-from graphspec.lowering.lookup import describe, find_name, operand_labels
+from graphspec.lowering.lookup import MISSING, describe, find_name, operand_labels, search
 from graphspec.syntax import ast
 
 #: the op that each operator means for tensors
@@ -320,8 +320,21 @@ def read_shape(shape: ast.Shape, frame: Frame) -> tuple[Any, ...]:
     return tuple(sizes)
 
 
-def check_type(value: Value, written: ast.Type, frame: Frame, what: str, at: Span) -> None:
-    """Hold a value against a written type, which may leave the dtype open and hold one `...`."""
+def binds_size(written: ast.Expr, frame: Frame) -> bool:
+    """A name in a pattern binds unless the call has it already; it hides a const."""
+    if not isinstance(written, ast.Name):
+        return False
+    text = written.path.text
+    return text not in frame.names and (search(text, frame) is MISSING or text in frame.home.consts)
+
+
+def check_type(
+    value: Value, written: ast.Type, frame: Frame, what: str, at: Span, *, binds: bool = False
+) -> None:
+    """Hold a value against a written type, which may leave the dtype open and hold one `...`.
+
+    In the results of a definition, as in its arguments, a name that means nothing yet `binds`.
+    """
     sizes = written.shape.sizes
     dots = next((i for i, s in enumerate(sizes) if isinstance(s, ast.Ellipsis)), None)
     actual = value.shape
@@ -332,6 +345,10 @@ def check_type(value: Value, written: ast.Type, frame: Frame, what: str, at: Spa
         pairs = head + (list(zip(sizes[len(sizes) - tail :], actual[len(actual) - tail :], strict=True)) if tail else [])
         for expr, size in pairs:
             assert not isinstance(expr, ast.Ellipsis)
+            if binds and binds_size(expr, frame):
+                assert isinstance(expr, ast.Name)
+                frame.names[expr.path.text] = size
+                continue
             fits &= calls.sizes_agree(read_size(expr, frame), size, expr.span, frame)
     if fits and written.dtype is not None:
         fits = read_dtype(written.dtype, frame) is value.dtype

@@ -77,7 +77,7 @@ def read_consts(file: ast.File, frame: Frame, sets: Mapping[str, Any]) -> None:
                 frame.ctx.report([say_names.duplicate_name(statement.name.text, statement.name.span, first.name.span, ())])
             waiting.setdefault(statement.name.text, statement)
     while waiting:
-        ready = [s for s in waiting.values() if not any(r in waiting for r in reads_of_expression(s.value))]
+        ready = [s for s in waiting.values() if not any(r.name in waiting for r in reads_of_expression(s.value) if not r.called)]
         if not ready:
             steps = [(s.name.text, s.span) for s in waiting.values()]
             frame.ctx.report([say_names.cycle(steps, ())])

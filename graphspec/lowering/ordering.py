@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import networkx as nx
 
@@ -32,8 +33,16 @@ def labels(expr: ast.Expr) -> list[str]:
     return [e.label.text for e in walk(expr) if isinstance(e, ast.Call) and e.label is not None]
 
 
-def reads(statement: ast.Statement) -> Iterator[str]:
-    """The names that a statement needs, functions included (a layer is called by its name)."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A name that is used: as a value, or as a function (which waits for a layer of that name only)."""
+
+    name: str
+    called: bool = False
+
+
+def reads(statement: ast.Statement) -> Iterator[Read]:
+    """The names that a statement needs."""
     match statement:
         case ast.Assign() | ast.Update() | ast.Layer():
             yield from reads_of_expression(statement.value)
@@ -47,7 +56,7 @@ def reads(statement: ast.Statement) -> Iterator[str]:
             if statement.value is not None:
                 yield from reads_of_expression(statement.value)
             else:
-                yield statement.path.text
+                yield Read(statement.path.text)
         case ast.Require():
             yield from reads_of_expression(statement.condition)
     written = getattr(statement, "targets", ())
@@ -58,12 +67,12 @@ def reads(statement: ast.Statement) -> Iterator[str]:
                     yield from reads_of_expression(size)
 
 
-def reads_of_expression(expr: ast.Expr) -> Iterator[str]:
+def reads_of_expression(expr: ast.Expr) -> Iterator[Read]:
     for part in walk(expr):
         if isinstance(part, ast.Name):
-            yield part.path.text
+            yield Read(part.path.text)
         elif isinstance(part, ast.Call):
-            yield part.function.text
+            yield Read(part.function.text, called=True)
 
 
 def in_order(statements: list[ast.Statement], frame: Frame) -> Iterable[ast.Statement]:
@@ -74,40 +83,44 @@ def in_order(statements: list[ast.Statement], frame: Frame) -> Iterable[ast.Stat
             makers.setdefault(name, position)
     users: dict[str, list[int]] = {}  # of layers, by name
     for position, statement in enumerate(statements):
-        for called in reads(statement):
-            maker = makers.get(called)
-            if maker is not None and isinstance(statements[maker], ast.Layer):
-                users.setdefault(called, []).append(position)
+        for read in reads(statement):
+            maker = makers.get(read.name)
+            if read.called and maker is not None and isinstance(statements[maker], ast.Layer):
+                users.setdefault(read.name, []).append(position)
     graph: nx.DiGraph = nx.DiGraph()
     graph.add_nodes_from(range(len(statements)))
     for position, statement in enumerate(statements):
-        for name in reads(statement):
-            for maker in _makers_of(name, makers, users, statements):
-                if maker != position or _own_target(name, statement):
-                    graph.add_edge(maker, position, name=name)
+        for read in reads(statement):
+            for maker in _makers_of(read, makers, users, statements):
+                if maker != position or _own_target(read, statement):
+                    graph.add_edge(maker, position, name=read.name)
     try:
         return [statements[i] for i in nx.lexicographical_topological_sort(graph)]
     except nx.NetworkXUnfeasible:
         return _without_cycles(graph, statements, frame)
 
 
-def _own_target(name: str, statement: ast.Statement) -> bool:
+def _own_target(read: Read, statement: ast.Statement) -> bool:
     """A name defined by the very value that uses it."""
+    name = read.name
     if isinstance(statement, ast.Assign):
         return name in [t.path.text for t in statement.targets] and name not in labels(statement.value)
     return isinstance(statement, ast.Result) and statement.value is not None and name == statement.path.text
 
 
 def _makers_of(
-    name: str, makers: dict[str, int], users: dict[str, list[int]], statements: list[ast.Statement]
+    read: Read, makers: dict[str, int], users: dict[str, list[int]], statements: list[ast.Statement]
 ) -> list[int]:
     """The statements that a path waits for: `conv1.weight` for the one that makes `conv1`.
 
     A part of a layer (`enc.embed.weight`) exists once the layer has been applied.
     """
-    if name in makers:
-        return [makers[name]]
-    head = name
+    if read.called:
+        maker = makers.get(read.name)
+        return [maker] if maker is not None and isinstance(statements[maker], ast.Layer) else []
+    if read.name in makers:
+        return [makers[read.name]]
+    head = read.name
     while "." in head:
         head = head.rpartition(".")[0]
         if head in makers:

@@ -12,13 +12,9 @@ from graphspec.ir import Value
 from graphspec.lowering import bodies, calls, declarations, definitions, expressions, reflexes
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail, join
 from graphspec.lowering.lookup import describe
-from graphspec.lowering.ordering import in_order, reads_of_expression, writes
+from graphspec.lowering.ordering import in_order, reads, reads_of_expression, writes
 from graphspec.lowering.signatures import of_definition
 from graphspec.syntax import ast
-
-
-def count_errors(frame: Frame) -> int:
-    return len(frame.ctx.errors)
 
 
 def read_body(definition: ast.Definition, frame: Frame) -> tuple[Value, ...]:
@@ -37,7 +33,7 @@ def read_body(definition: ast.Definition, frame: Frame) -> tuple[Value, ...]:
         if len(definition.results) != len(values):
             fail(say.wrong_number_of_results(len(definition.results), len(values), definition.name.span, frame.trace))
         for value, written, span in zip(values, definition.results, spans, strict=True):
-            expressions.check_type(value, written, frame, "the result", span)
+            expressions.check_type(value, written, frame, "the result", span, binds=True)
     return values
 
 
@@ -77,7 +73,7 @@ class _Path:
 
     def _prepare(self, condition: ast.Expr) -> None:
         """Execute what a condition names, and what that needs."""
-        wanted = set(reads_of_expression(condition))
+        wanted = {r.name for r in reads_of_expression(condition)}
         by_name = {name: s for s in self.waiting for name in writes(s)}
         needed: list[ast.Statement] = []
         todo = [by_name[n] for n in wanted if n in by_name]
@@ -85,19 +81,13 @@ class _Path:
             statement = todo.pop()
             if statement not in needed:
                 needed.append(statement)
-                todo.extend(by_name[r] for r in statement_reads(statement) if r in by_name)
+                todo.extend(by_name[r.name] for r in reads(statement) if r.name in by_name)
         if needed:
             self.waiting = [s for s in self.waiting if s not in needed]
             run_all(needed, self.frame)
 
     def finish(self) -> None:
         run_all(self.waiting, self.frame)
-
-
-def statement_reads(statement: ast.Statement) -> list[str]:
-    from graphspec.lowering.ordering import reads
-
-    return [r for r in reads(statement)]
 
 
 def run_all(statements: list[ast.Statement], frame: Frame) -> None:

@@ -61,16 +61,21 @@ def run(op: Op, operands: Sequence[Any], result: TensorType) -> Array:
     if op.is_view:
         view: Array = _execute(op, None, operands)
         return view
-    out = np.empty(result.shape, dtype=result.dtype.array_name)
-    # storage is never clean: an element that the op forgets to write is garbage here too
-    out.reshape(-1).view(np.uint8).fill(0x7B)
+    out = _empty(result)
     if op.kernel:
         types = [type_of(x) for x in operands] if not op.is_elementwise else []
-        scratch = [np.empty(t.shape, dtype=t.dtype.array_name) for t in op.scratch(*types)]
+        scratch = [_empty(t) for t in op.scratch(*types)]
         find_kernel(op.kernel, "numpy")(np, out, *operands, *scratch, **op.attributes())
     else:
         _execute(op, out, operands)
     return out
+
+
+def _empty(type: TensorType) -> Array:
+    """Storage of a type.  It is never clean: what an op forgets to write is garbage here too."""
+    array = np.empty([evaluate_size(size, {}) for size in type.shape], dtype=type.dtype.array_name)
+    array.reshape(-1).view(np.uint8).fill(0x7B)
+    return array
 
 
 def _execute(op: Op, out: Array | None, operands: Sequence[Any]) -> Any:

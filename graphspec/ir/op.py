@@ -33,23 +33,26 @@ class Op:
     is_view: ClassVar[bool] = False
     #: element i of the result depends on element i of the (broadcast) inputs only
     is_elementwise: ClassVar[bool] = False
+    #: the inputs may be exchanged without changing a bit of the result
+    is_commutative: ClassVar[bool] = False
     #: not a function of the language: made by syntax (indexing) or by the compiler only
     is_internal: ClassVar[bool] = False
     #: name of the kernel function that computes it, where no single array call does
     kernel: ClassVar[str] = ""
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    # subclasses name their operands, `infer(self, x, y)`: that is what `**named` is for, which none takes
+    def infer(self, *inputs: Any, **named: Any) -> TensorType | tuple[TensorType, ...]:
         """The type of each result; raises TypeRuleError with a plain sentence."""
         raise NotImplementedError(self.name)
 
-    def vjp(self, gy: Value, y: Value, *inputs: Value) -> tuple[Value | None, ...]:
+    def vjp(self, gy: Any, y: Any, /, *inputs: Any, **named: Any) -> tuple[Value | None, ...]:
         """The cotangent of each input, before broadcasting is undone; None where there is none.
 
         `gy` is the cotangent of the result `y`; for several results both are tuples.
         """
         raise NotImplementedError(f"{self.name} has no derivative")
 
-    def source(self, out: str, *inputs: str) -> str:
+    def source(self, out: str, /, *inputs: Any, **named: Any) -> str:
         """A Python expression of `xp` (numpy or cupy) and the inputs.
 
         Of a view: the view itself.  Of another op: a call that writes the result into `out`.
@@ -57,7 +60,7 @@ class Op:
         """
         raise NotImplementedError(self.name)
 
-    def scratch(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+    def scratch(self, *inputs: Any, **named: Any) -> tuple[TensorType, ...]:
         """Working storage that the kernel wants while it runs; shapes are known numbers."""
         return ()
 

@@ -28,3 +28,7 @@ def kernel(name: str, backend: str = "common") -> Callable[[F], F]:
 def find_kernel(name: str, backend: str) -> Callable[..., Any]:
     """The kernel for a backend: its own, else the common one."""
     return KERNELS.get((name, backend)) or KERNELS[name, "common"]
+
+
+# each module registers its kernels
+from graphspec.runtime.kernels import elementwise, erf, matmul, shape  # noqa: E402, F401

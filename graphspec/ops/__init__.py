@@ -1,0 +1,25 @@
+"""The primitives: one class is one op, with its type rule, derivative, source text and tests' samples."""
+
+from graphspec.ops import (
+    arithmetic,
+    comparison,
+    construction,
+    contraction,
+    derivatives,
+    reduction,
+    rounding,
+    shape,
+    transcendental,
+)
+
+__all__ = [
+    "arithmetic",
+    "comparison",
+    "construction",
+    "contraction",
+    "derivatives",
+    "reduction",
+    "rounding",
+    "shape",
+    "transcendental",
+]

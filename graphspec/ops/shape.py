@@ -1,0 +1,348 @@
+"""Ops that move elements without computing: shapes, axes, slices, joins."""
+
+from __future__ import annotations
+
+from graphspec.ir import Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, op, same
+from graphspec.ir.sizes import product
+from graphspec.ir.types import format_shape
+from graphspec.ops.rules import normal_axes, normal_axis, require_one_dtype
+
+CUBE = Box((2, 3, 4))
+INTEGERS = Box((2, 3), -9, 9, "int")
+
+
+@op
+class Reshape(Op):
+    """y = the elements of x in row-major order, in another shape of as many elements.
+
+    Shapes: x[...] -> y[shape]; one -1 in `shape` stands for what remains.
+    Source: numpy.reshape.
+    """
+
+    shape: tuple[Size, ...]
+    is_view = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not same(product(self.shape), x.size):
+            raise TypeRuleError(
+                f"`reshape` cannot make {format_shape(self.shape)} of {x}: "
+                f"it has {x.size} elements, not {product(self.shape)}"
+            )
+        return x.with_shape(self.shape)
+
+    def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
+        return (apply(Reshape(x.shape), gy),)
+
+    def source(self, out: str, x: str) -> str:
+        return f"xp.reshape({x}, {self.shape})"
+
+    @classmethod
+    def make(cls, x: Value, shape: tuple[Size, ...]) -> Value:
+        shape = tuple(shape)
+        unknown = [i for i, size in enumerate(shape) if size == -1]
+        if len(unknown) > 1:
+            raise TypeRuleError(f"`reshape` fills in one -1, not {len(unknown)}: {format_shape(shape)}")
+        if any(isinstance(s, int) and s < 0 for i, s in enumerate(shape) if i not in unknown):
+            raise TypeRuleError(f"a size is not negative: {format_shape(shape)}")
+        for i in unknown:
+            shape = (*shape[:i], _rest(x.type, shape), *shape[i + 1 :])
+        return x if shape == x.shape else apply(cls(shape), x)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls((6, 4)), (CUBE,)),
+            Sample(cls((1, 24, 1)), (CUBE,)),
+            Sample(cls((3, 2)), (INTEGERS,)),
+        )
+
+
+def _rest(x: TensorType, shape: tuple[Size, ...]) -> Size:
+    """What -1 stands for in `shape`, for the elements of `x`."""
+    known = product(tuple(s for s in shape if s != -1))
+    left_over = 1 if known == 0 else x.size % known
+    if isinstance(left_over, int) and left_over != 0:
+        raise TypeRuleError(
+            f"`reshape` cannot fill in the -1 of {format_shape(shape)}: "
+            f"{known} does not divide the {x.size} elements of {x}"
+        )
+    return x.size // known
+
+
+@op
+class Transpose(Op):
+    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]: axis k of y is axis `axes[k]` of x.
+
+    Shapes: x[...] -> y[...], permuted; without `axes` the last two axes are swapped.
+    Source: numpy.transpose.
+    """
+
+    axes: tuple[int, ...]
+    is_view = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        if sorted(self.axes) != list(range(x.rank)):
+            raise TypeRuleError(f"`transpose` needs each axis of {x} once, not {list(self.axes)}")
+        return x.with_shape(tuple(x.shape[a] for a in self.axes))
+
+    def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
+        back = tuple(self.axes.index(k) for k in range(len(self.axes)))
+        return (apply(Transpose(back), gy),)
+
+    def source(self, out: str, x: str) -> str:
+        return f"xp.transpose({x}, {self.axes})"
+
+    @classmethod
+    def make(cls, x: Value, axes: tuple[int, ...] | None = None) -> Value:
+        rank = len(x.shape)
+        if axes is None:
+            if rank < 2:
+                raise TypeRuleError(f"`transpose` swaps the last two axes, and {x.type} has {rank}")
+            axes = (*range(rank - 2), rank - 1, rank - 2)
+        return apply(cls(tuple(normal_axis("transpose", a, rank) for a in axes)), x)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return Sample(cls((2, 0, 1)), (CUBE,)), Sample(cls((1, 0)), (INTEGERS,))
+
+
+def swap_last(x: Value) -> Value:
+    """x with its last two axes swapped."""
+    return Transpose.make(x)
+
+
+@op
+class BroadcastTo(Op):
+    """y = x repeated along axes of size 1 and along new axes in front.
+
+    Shapes: x[...] -> y[shape].
+    Source: numpy.broadcast_to.
+    """
+
+    shape: tuple[Size, ...]
+    is_view = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        new = len(self.shape) - x.rank
+        if new < 0 or any(p != 1 and not same(p, q) for p, q in zip(x.shape, self.shape[new:], strict=True)):
+            raise TypeRuleError(f"`broadcast_to` cannot repeat {x} to the shape {format_shape(self.shape)}")
+        return x.with_shape(self.shape)
+
+    def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
+        return (gy,)
+
+    def source(self, out: str, x: str) -> str:
+        return f"xp.broadcast_to({x}, {self.shape})"
+
+    @classmethod
+    def make(cls, x: Value, shape: tuple[Size, ...]) -> Value:
+        return x if tuple(shape) == x.shape else apply(cls(tuple(shape)), x)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls((2, 3, 4)), (Box((3, 1)),)),
+            Sample(cls((2,)), (Box(()),)),
+            Sample(cls((4, 2, 3)), (INTEGERS,)),
+        )
+
+
+@op
+class Slice(Op):
+    """y[i, j, ...] = x[starts[0] + i * steps[0], starts[1] + j * steps[1], ...].
+
+    Shapes: x[...] -> y[...], with ceil((stop - start) / step) elements on each axis.
+    Domain: 0 <= start <= stop <= size on each axis, and step >= 1.
+    Source: numpy basic indexing.
+    """
+
+    starts: tuple[Size, ...]
+    stops: tuple[Size, ...]
+    steps: tuple[int, ...]
+    is_view = True
+    is_internal = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not len(self.starts) == len(self.stops) == len(self.steps) == x.rank:
+            raise TypeRuleError(f"a slice of {len(self.starts)} axes does not fit {x}")
+        shape: list[Size] = []
+        for axis, (start, stop, step) in enumerate(zip(self.starts, self.stops, self.steps, strict=True)):
+            size = x.shape[axis]
+            if _surely_negative(start) or _surely_negative(stop - start) or _surely_negative(size - stop):
+                raise TypeRuleError(f"the slice {start}:{stop} is not within axis {axis} of {x}")
+            shape.append(stop - start if step == 1 else (stop - start + step - 1) // step)
+        return x.with_shape(tuple(shape))
+
+    def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
+        return (apply(Embed(x.shape, self.starts, self.steps), gy),)
+
+    def source(self, out: str, x: str) -> str:
+        parts = [
+            f"{start}:{stop}" + (f":{step}" if step != 1 else "")
+            for start, stop, step in zip(self.starts, self.stops, self.steps, strict=True)
+        ]
+        return f"{x}[{', '.join(parts)}]" if parts else x
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls((0, 1, 0), (2, 3, 4), (1, 1, 3)), (CUBE,)),
+            Sample(cls((1, 0), (2, 2), (1, 1)), (INTEGERS,)),
+            Sample(cls((), (), ()), (Box(()),)),
+        )
+
+
+def _surely_negative(size: Size) -> bool:
+    return isinstance(size, int) and size < 0
+
+
+@op
+class Embed(Op):
+    """y[starts[0] + i * steps[0], ...] = x[i, ...], and `value` everywhere else.
+
+    Shapes: x[...] -> y[shape].
+    Source: the adjoint of a slice (numpy basic indexing); with steps of 1, numpy.pad.
+    """
+
+    shape: tuple[Size, ...]
+    starts: tuple[Size, ...]
+    steps: tuple[int, ...]
+    value: float = 0
+    is_internal = True
+    kernel = "embed"
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not len(self.shape) == len(self.starts) == len(self.steps) == x.rank:
+            raise TypeRuleError(f"{x} cannot be embedded in {format_shape(self.shape)}")
+        for size, start, stop in zip(self.shape, self.starts, self.stops(x.shape), strict=True):
+            if _surely_negative(start) or _surely_negative(size - stop):
+                raise TypeRuleError(f"{x} does not fit into {format_shape(self.shape)} from {start} on")
+        return x.with_shape(self.shape)
+
+    def stops(self, shape: tuple[Size, ...]) -> tuple[Size, ...]:
+        """On each axis the position after the last element of x; the start where x has none."""
+        return tuple(
+            start if size == 0 else start + (size - 1) * step + 1
+            for size, start, step in zip(shape, self.starts, self.steps, strict=True)
+        )
+
+    def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
+        return (apply(Slice(self.starts, self.stops(x.shape), self.steps), gy),)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls((5, 3, 9), (1, 0, 1), (2, 1, 2)), (CUBE,)),
+            Sample(cls((3, 3), (0, 0), (1, 1), 7), (INTEGERS,)),
+            Sample(cls((2, 5), (0, 2), (1, 1), -1.5), (Box((2, 3)),)),
+            Sample(cls((4,), (2,), (3,)), (Box((0,)),)),
+        )
+
+
+@op
+class Flip(Op):
+    """y[..., i, ...] = x[..., size - 1 - i, ...] along each of `axis` (all axes if none is given).
+
+    Shapes: x[...] -> y[...].
+    Source: numpy.flip.
+    """
+
+    axis: tuple[int, ...]
+    is_view = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        normal_axes("flip", self.axis, x.rank)
+        return x
+
+    def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
+        return (apply(Flip(self.axis), gy),)
+
+    def source(self, out: str, x: str) -> str:
+        return f"xp.flip({x}, {self.axis})"
+
+    @classmethod
+    def make(cls, x: Value, axis: tuple[int, ...] | None = None) -> Value:
+        return apply(cls(normal_axes("flip", axis, len(x.shape))), x)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return Sample(cls((0, 2)), (CUBE,)), Sample(cls((1,)), (INTEGERS,))
+
+
+@op
+class Concat(Op):
+    """y = the operands one after the other along `axis`.
+
+    Shapes: x_1[..., A, ...], x_2[..., B, ...], ... -> y[..., A + B + ..., ...].
+    Source: numpy.concatenate.
+    """
+
+    axis: int
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        require_one_dtype("concat", *xs)
+        first = xs[0]
+        for x in xs[1:]:
+            if x.rank != first.rank:
+                raise TypeRuleError(
+                    f"`concat` needs tensors with equally many axes, but they are {first} and {x}"
+                )
+            for axis in _differing_axes(first, x):
+                if axis != self.axis:
+                    raise TypeRuleError(
+                        f"`concat` needs equal sizes on axis {axis}, "
+                        f"but they are {first.shape[axis]} and {x.shape[axis]}",
+                        help=_other_axis(xs, axis),
+                    )
+        total: Size = 0
+        for x in xs:
+            total = total + x.shape[self.axis]
+        return first.with_shape((*first.shape[: self.axis], total, *first.shape[self.axis + 1 :]))
+
+    def vjp(self, gy: Value, y: Value, *xs: Value) -> tuple[Value, ...]:
+        parts: list[Value] = []
+        start: Size = 0
+        for x in xs:
+            stop = start + x.shape[self.axis]
+            parts.append(slice_axis(gy, self.axis, start, stop))
+            start = stop
+        return tuple(parts)
+
+    def source(self, out: str, *xs: str) -> str:
+        return f"xp.concatenate(({', '.join(xs)},), axis={self.axis}, out={out})"
+
+    @classmethod
+    def make(cls, *xs: Value, axis: int = 0) -> Value:
+        if not xs:
+            raise TypeRuleError("`concat` needs at least one tensor")
+        if not xs[0].shape:
+            raise TypeRuleError("`concat` needs an axis, and scalars have none", help="`stack` makes one")
+        return apply(cls(normal_axis("concat", axis, len(xs[0].shape))), *xs)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls(1), (Box((2, 3)), Box((2, 1)), Box((2, 2)))),
+            Sample(cls(0), (CUBE,)),
+            Sample(cls(0), (INTEGERS, INTEGERS)),
+        )
+
+
+def _differing_axes(a: TensorType, b: TensorType) -> list[int]:
+    return [i for i, (p, q) in enumerate(zip(a.shape, b.shape, strict=True)) if not same(p, q)]
+
+
+def _other_axis(xs: tuple[TensorType, ...], axis: int) -> str:
+    """The remedy where the tensors differ on one axis only: join them along it."""
+    if any(x.rank != xs[0].rank or set(_differing_axes(xs[0], x)) - {axis} for x in xs):
+        return ""
+    return f"`axis={axis}` gives {Concat(axis).infer(*xs)}"
+
+
+def slice_axis(x: Value, axis: int, start: Size, stop: Size) -> Value:
+    """x from `start` to `stop` along one axis."""
+    starts = tuple(start if i == axis else 0 for i in range(len(x.shape)))
+    stops = tuple(stop if i == axis else s for i, s in enumerate(x.shape))
+    if stops == x.shape and starts == (0,) * len(starts):
+        return x
+    return apply(Slice(starts, stops, (1,) * len(x.shape)), x)

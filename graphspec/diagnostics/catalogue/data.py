@@ -1,4 +1,4 @@
-"""What can be wrong with data: files, arrays given for inputs and parameters, and what arrays do at run time."""
+"""What can be wrong with data: files, arrays given for inputs and parameters, what happens at run time."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def format_bytes(count: int) -> str:
     amount = float(count)
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if amount < 1000:
-            break
+            return f"{amount:.3g} {unit}"
         amount /= 1000
-    else:
-        unit = "PB"
-    return f"{count} bytes" if unit == "bytes" else f"{amount:.3g} {unit}"
+    return f"{amount:.3g} PB"
 
 
 # --- while a program runs ---------------------------------------------------------------------------
 
 
 @diagnostic()
-def index_out_of_range(name: str, index: int, size: int, axis: int, span: Span | None, trace: Trace = ()) -> Diagnostic:
+def index_out_of_range(
+    name: str, index: int, size: int, axis: int, span: Span | None, trace: Trace = ()
+) -> Diagnostic:
     """An index that is computed or comes with the data is negative, or not below the size of its axis.
 
     Indices start at 0, and there are no negative ones at run time: `x[..., -1]` is resolved when the
@@ -94,7 +94,9 @@ def backend_unavailable(name: str, reason: str, remedy: str) -> Diagnostic:
 @diagnostic()
 def unknown_backend(name: str, known: Sequence[str]) -> Diagnostic:
     """A backend was asked for that graphspec does not have."""
-    return finding(f"there is no backend `{name}`", help=_closest(name, known) or (f"there are {_listed(known)}",))
+    return finding(
+        f"there is no backend `{name}`", help=_closest(name, known) or (f"there are {_listed(known)}",)
+    )
 
 
 @diagnostic()
@@ -108,7 +110,7 @@ def size_impossible(type: str, shape: Sequence[int], dims: str, span: Span | Non
 
 @diagnostic()
 def number_undefined(what: str, reason: str, dims: str, span: Span | None) -> Diagnostic:
-    """A number that the spec computes from dims does not exist: a division by zero, the root of a negative."""
+    """A number that the spec computes from dims does not exist: it divides by zero, say."""
     where = f" where {dims}" if dims else ""
     return finding(f"`{what}` has no value{where}: {reason}", primary=_label(span))
 
@@ -127,7 +129,9 @@ def data_file_missing(path: str, similar: Sequence[str] = ()) -> Diagnostic:
     """A data file does not exist.  Paths on the command line are relative to the working directory,
     paths in a spec to the spec's own folder.
     """
-    return finding(f"there is no file `{path}`", help=tuple(f"did you mean `{name}`?" for name in similar[:1]))
+    return finding(
+        f"there is no file `{path}`", help=tuple(f"did you mean `{name}`?" for name in similar[:1])
+    )
 
 
 @diagnostic()
@@ -151,7 +155,7 @@ def data_of_objects(path: str, array: str | None) -> Diagnostic:
     return finding(
         f"{what} holds Python objects, not numbers",
         notes=("it is stored as a pickle, and reading one can run any code",),
-        help=("save it as numbers: `array.astype(\"float32\")`",),
+        help=('save it as numbers: `array.astype("float32")`',),
     )
 
 
@@ -170,7 +174,7 @@ def data_key_needed(path: str, known: Sequence[str]) -> Diagnostic:
     return finding(
         f"`{path}` has {len(known)} arrays, and one is wanted",
         notes=(f"it has {_listed(known)}",),
-        help=(f"name it: `file(\"{path}\", \"{known[0]}\")`",),
+        help=(f'name it: `file("{path}", "{known[0]}")`',),
     )
 
 
@@ -178,7 +182,9 @@ def data_key_needed(path: str, known: Sequence[str]) -> Diagnostic:
 def data_not_an_archive(path: str, key: str | None) -> Diagnostic:
     """Arrays are wanted by name, but the file is a `.npy`, which holds one array without a name."""
     what = f"no array is called `{key}` in it" if key else "arrays by name are wanted"
-    return finding(f"`{path}` holds one array without a name, and {what}", help=("save an archive with `numpy.savez`",))
+    return finding(
+        f"`{path}` holds one array without a name, and {what}", help=("save an archive with `numpy.savez`",)
+    )
 
 
 @diagnostic()
@@ -198,7 +204,9 @@ def argument_missing(name: str, type: str, span: Span | None, given: Sequence[st
     its sampler; in Python, `model.draw(seed=0)` and `model.init(seed=0)` do.
     """
     notes = (f"given were {_listed(given)}",) if given else ()
-    return finding(f"`{name}` is needed, {type}, and was not given", primary=_label(span, "declared here"), notes=notes)
+    return finding(
+        f"`{name}` is needed, {type}, and was not given", primary=_label(span, "declared here"), notes=notes
+    )
 
 
 @diagnostic()
@@ -275,18 +283,18 @@ def size_without_solution(
     Dims are whole numbers from 1.
     """
     return finding(
-        f"axis {axis} of `{name}` is declared as {size} and has size {found}: no whole `{dim}` from 1 gives that",
+        f"axis {axis} of `{name}` is {size} and has size {found}: no whole `{dim}` from 1 gives that",
         primary=_label(span, f"{size} = {found}"),
     )
 
 
 @diagnostic()
 def size_undetermined(name: str, axis: int, size: str, dims: Sequence[str], span: Span | None) -> Diagnostic:
-    """The arrays do not tell what a dim is: its size stands only in arithmetic that has no single solution."""
+    """The arrays do not tell what a dim is: it stands only in arithmetic without a single solution."""
     return finding(
         f"axis {axis} of `{name}` is declared as {size}, which does not determine {_listed(dims)}",
         primary=_label(span, size),
-        help=(f"say what it is: `--set {dims[0]}=NUMBER` (in Python `dims={{\"{dims[0]}\": NUMBER}}`)",),
+        help=(f'say what it is: `--set {dims[0]}=NUMBER` (in Python `dims={{"{dims[0]}": NUMBER}}`)',),
     )
 
 

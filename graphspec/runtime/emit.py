@@ -1,0 +1,367 @@
+"""From a plan to Python source: a straight-line program, one line for each call of the array library.
+
+The program is text that a person can read: values keep the names of the spec, comments say which line
+of it comes next.  Text of the spec enters only through `repr`, into comments; names are made safe.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphspec.diagnostics import Span
+from graphspec.ir import DType, Node, Op, TensorType, Value
+from graphspec.runtime.plan import Plan, Slot, Step, nbytes
+
+#: lines of steps per function: Python compiles very long functions slowly
+PART_LINES = 1000
+#: what the text itself calls something
+RESERVED = frozenset({"arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned"})
+_COMMENT_WIDTH = 88
+
+_OWNED = '''
+def owned(view):
+    """The array itself if it is laid out plainly and may be written, else a copy."""
+    flags = view.flags
+    return view if flags.c_contiguous and getattr(flags, "writeable", True) else view.copy()
+'''
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The text of a program.
+
+    `bind(arena, xp, kernels)` in it gives `run`, which takes the arrays of `inputs` in their order and
+    gives a dict of results.  `nodes` says which node each line of the text (from 1) belongs to;
+    `kernels` are the kernels it calls.
+    """
+
+    text: str
+    inputs: tuple[str, ...]
+    kernels: tuple[str, ...]
+    nodes: dict[int, Node]
+
+
+def emit(plan: Plan, backend: str = "numpy") -> Program:
+    """The program of a plan.  Its text is the same for the same graph, whenever the graph was made."""
+    return _Emitter(plan, backend).emit()
+
+
+@dataclass(eq=False)
+class _Part:
+    """A function of the program: what it sets up once, what it does at each call.
+
+    `needs` are the arrays of other parts, and inputs, that it reads; `makes` those that it makes and
+    that are not storage of the arena, which every part can set up for itself.
+    """
+
+    setup: list[tuple[str, Node | None]] = field(default_factory=list)
+    lines: list[tuple[str, Node | None]] = field(default_factory=list)
+    steps: int = 0
+    bound: set[Value] = field(default_factory=set)
+    needs: dict[str, None] = field(default_factory=dict)
+    makes: dict[str, None] = field(default_factory=dict)
+
+
+class _Emitter:
+    def __init__(self, plan: Plan, backend: str) -> None:
+        self.plan = plan
+        self.backend = backend
+        self.namer = Namer()
+        self.kernels: dict[str, None] = {}
+        self.input_names = {name: self.namer.name(name) for name in plan.inputs}
+        self.names: dict[Value, str] = {v: self.input_names[n] for n, v in plan.inputs.items()}
+        self.ops = {step.node: step.op for step in plan.steps}
+        self.fixed_views: set[Value] = set()  # set up once, like the storage they show
+        self.results: dict[str, str] = {}
+        self.parts = [_Part()]
+        self.place: Span | None = None
+        self.count: dict[str, int] = {}
+        self.uses_owned = False
+
+    @property
+    def part(self) -> _Part:
+        return self.parts[-1]
+
+    def emit(self) -> Program:
+        for step in self.plan.steps:
+            if self.part.steps >= PART_LINES:
+                self.parts.append(_Part())
+                self.place = None
+            self.step(step)
+            for name in step.copies:
+                value, _ = self.plan.results[name]
+                self.copy(name, self.read(value), step.node)
+        self.place = None
+        for name, (value, is_copy) in self.plan.results.items():
+            if name in self.results:
+                continue
+            if is_copy:
+                self.copy(name, self.read(value), None)
+            elif value.node.op.is_view:
+                self.uses_owned = True
+                self.results[name] = f"owned({self.read(value)})"
+            else:
+                self.results[name] = self.read(value)
+        return self.assemble()
+
+    # --- steps ---
+
+    def step(self, step: Step) -> None:
+        node, op = step.node, step.op
+        if op.is_view:
+            self.view(step)
+            return
+        self.comment(node)
+        outs = [self.out(value, type, node) for value, type in zip(node.values, step.types, strict=True)]
+        out = outs[0] if len(outs) == 1 else f"({', '.join(outs)})"
+        operands = [self.operand(value, op) for value in node.inputs]
+        if op.kernel:
+            self.kernels[op.kernel] = None
+            scratch = [self.scratch(slot, node) for slot in step.scratch]
+            attributes = [f"{name}={text_of(value)}" for name, value in op.attributes().items()]
+            arguments = ", ".join(["xp", out, *operands, *scratch, *attributes])
+            self.line(f"kernels.{op.kernel}({arguments})", node)
+        else:
+            self.line(op.source(out, *operands), node)
+        self.part.steps += 1
+
+    def view(self, step: Step) -> None:
+        """A view is set up once where it surely stays one: of plain storage in the arena, or of a number.
+
+        A view of a view may turn out a copy (a transposed array reshaped), so it is made at each call,
+        and so is one without axes, which numpy may give as a number.
+        """
+        node, op = step.node, step.op
+        value, viewed = node.values[0], node.inputs[0]
+        name = self.names[value] = self.name_of(value)
+        if viewed in self.plan.numbers or (viewed in self.plan.slots and step.types[0].shape):
+            self.fixed_views.add(value)
+        else:
+            self.comment(node)
+            self.line(f"{name} = {op.source('', *map(self.read, node.inputs))}", node)
+            self.part.makes[name] = None
+            self.part.steps += 1
+
+    def out(self, value: Value, type: TensorType, node: Node) -> str:
+        """The array that a node writes its result into; a result of the program is allocated here."""
+        name = self.names[value] = self.name_of(value)
+        if value not in self.plan.own:
+            return self.read(value)
+        self.line(f'{name} = xp.empty({text_of(type.shape)}, "{type.dtype.array_name}")', node)
+        self.part.makes[name] = None
+        return name
+
+    def operand(self, value: Value, op: Op) -> str:
+        """What an op reads: elementwise ops take numbers as they are, others as arrays without axes."""
+        number = self.plan.numbers.get(value)
+        if number is None or not op.is_elementwise:
+            return self.read(value)
+        return number_text(number, value.dtype)
+
+    def copy(self, result: str, source: str, node: Node | None) -> None:
+        name = self.results[result] = self.namer.name(f"{result}_result")
+        self.line(f'{name} = xp.array({source}, order="C")', node)
+        self.part.makes[name] = None
+
+    def scratch(self, slot: Slot, node: Node) -> str:
+        name = self.namer.name(f"{self.names[node.values[0]]}_scratch")
+        self.part.setup.append((f"{name} = {storage(slot)}", node))
+        return name
+
+    # --- names ---
+
+    def read(self, value: Value) -> str:
+        """The name of an array, which is set up in the current part or handed to it if need be."""
+        part = self.part
+        if value in part.bound:
+            return self.names[value]
+        slot, number = self.plan.slots.get(value), self.plan.numbers.get(value)
+        if slot is not None:
+            other = self.plan.in_place.get(value)
+            text = self.names[other] if other in part.bound else storage(slot)
+        elif number is not None:
+            if value not in self.names:
+                self.names[value] = self.namer.name(self.plan.labels.get(value, "number"))
+            text = f'xp.asarray({number_text(number, value.dtype)}, dtype="{value.dtype.array_name}")'
+        elif value in self.fixed_views:
+            text = self.ops[value.node].source("", *map(self.read, value.node.inputs))
+        else:
+            name = self.names[value]
+            if name not in part.makes:
+                part.needs[name] = None
+            return name
+        part.bound.add(value)
+        part.setup.append((f"{self.names[value]} = {text}", value.node))
+        return self.names[value]
+
+    def name_of(self, value: Value) -> str:
+        label = self.plan.labels.get(value)
+        if label is not None:
+            return self.namer.name(label)
+        op = value.node.op.name
+        self.count[op] = self.count.get(op, 0) + 1
+        return self.namer.name(f"{op}_{self.count[op]}")
+
+    # --- text ---
+
+    def line(self, text: str, node: Node | None) -> None:
+        self.part.lines.append((text, node))
+
+    def comment(self, node: Node) -> None:
+        """Say which line of the spec comes next, where it is another one than before."""
+        span = node.origin.span if node.origin else None
+        if span is None or (self.place and _line_of(span) == _line_of(self.place)):
+            return
+        self.place = span
+        self.line(comment_for(span), None)
+
+    def assemble(self) -> Program:
+        for part in self.parts:
+            for name in self.results.values() if part is self.parts[-1] else ():
+                bare = name.removeprefix("owned(").removesuffix(")")
+                if bare not in part.makes:
+                    part.needs[bare] = None
+        writer = _Writer()
+        writer.add(f'"""{self.summary()}"""')
+        writer.add("")
+        writer.add("from math import inf, nan")
+        if self.uses_owned:
+            for text in ["", *_OWNED.splitlines()]:
+                writer.add(text)
+        inputs = list(self.input_names.values())
+        returned = ", ".join(f"{name!r}: {self.results[name]}" for name in self.plan.results)
+        last = f"return {{{returned}}}"
+        if len(self.parts) == 1:
+            writer.function("bind", self.parts[0], inputs, last)
+        else:
+            for i, part in enumerate(self.parts):
+                gives = self.gives(i)
+                end = last if i == len(self.parts) - 1 else f"return [{', '.join(gives)}]"
+                writer.function(f"part_{i + 1}", part, list(part.needs), end)
+            self.chain(writer, inputs)
+        return Program(writer.text(), tuple(self.plan.inputs), tuple(self.kernels), writer.nodes)
+
+    def gives(self, i: int) -> list[str]:
+        """The arrays of part i that later parts read."""
+        wanted = {name for part in self.parts[i + 1 :] for name in part.needs}
+        return [name for name in self.parts[i].makes if name in wanted]
+
+    def chain(self, writer: _Writer, inputs: Sequence[str]) -> None:
+        """The function that calls the parts, one after the other."""
+        writer.add("")
+        writer.add("")
+        writer.add("def bind(arena, xp, kernels):")
+        for i in range(len(self.parts)):
+            writer.add(f"    run_{i + 1} = part_{i + 1}(arena, xp, kernels)")
+        writer.add("")
+        writer.add(f"    def run({', '.join(inputs)}):")
+        for i, part in enumerate(self.parts):
+            call = f"run_{i + 1}({', '.join(part.needs)})"
+            gives = self.gives(i)
+            if i == len(self.parts) - 1:
+                writer.add(f"        return {call}")
+            else:
+                writer.add(f"        [{', '.join(gives)}] = {call}" if gives else f"        {call}")
+        writer.add("")
+        writer.add("    return run")
+
+    def summary(self) -> str:
+        plan = self.plan
+        steps = "1 step" if len(plan.steps) == 1 else f"{len(plan.steps)} steps"
+        return f"{steps} on {self.backend}; arena of {plan.arena_bytes} bytes for {plan.intermediate_bytes}."
+
+
+class _Writer:
+    """Lines of text, and the node that each belongs to."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.nodes: dict[int, Node] = {}
+
+    def add(self, text: str, node: Node | None = None) -> None:
+        self.lines.append(text)
+        if node is not None:
+            self.nodes[len(self.lines)] = node
+
+    def function(self, name: str, part: _Part, parameters: Iterable[str], last: str) -> None:
+        self.add("")
+        self.add("")
+        self.add(f"def {name}(arena, xp, kernels):")
+        for text, node in part.setup:
+            self.add(f"    {text}", node)
+        if part.setup:
+            self.add("")
+        self.add(f"    def run({', '.join(parameters)}):")
+        for text, node in part.lines:
+            self.add(f"        {text}", node)
+        self.add(f"        {last}")
+        self.add("")
+        self.add("    return run")
+
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+
+class Namer:
+    """Python names for names of the spec, different for different ones: `conv1.weight` is `conv1_weight`."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set(RESERVED)
+        self._next: dict[str, int] = {}
+
+    def name(self, text: str) -> str:
+        """A new name, as close to `text` as can be."""
+        base = re.sub(r"[^0-9A-Za-z_]", "_", text)
+        if not base or base[0].isdigit() or keyword.iskeyword(base) or hasattr(builtins, base):
+            base = f"_{base}"
+        name = base
+        while name in self._taken:
+            self._next[base] = self._next.get(base, 1) + 1
+            name = f"{base}_{self._next[base]}"
+        self._taken.add(name)
+        return name
+
+
+def storage(slot: Slot) -> str:
+    """An array in the arena."""
+    end = slot.offset + nbytes(slot.type)
+    dtype = slot.type.dtype.array_name
+    return f'arena[{slot.offset}:{end}].view("{dtype}").reshape({text_of(slot.type.shape)})'
+
+
+def number_text(number: int | float | bool, dtype: DType) -> str:
+    """A number of a dtype as Python writes it; `inf` and `nan` are names in the program."""
+    if dtype is DType.BOOL:
+        return repr(bool(number))
+    return repr(int(number)) if dtype.is_integer else text_of(float(number))
+
+
+def text_of(value: Any) -> str:
+    """An attribute as Python text."""
+    if isinstance(value, DType):
+        return repr(value.array_name)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(text_of, value))}{',' * (len(value) == 1)})"
+    assert value is None or isinstance(value, bool | int | float | str), f"{value!r} has no text"
+    return repr(value)
+
+
+def comment_for(span: Span) -> str:
+    """`# lenet.gspec:9: logits = image -> ...`, on one line whatever the name and the text are."""
+    name, line = _line_of(span)
+    place = repr(f"{name}:{line}")[1:-1]
+    text = repr(span.source.line(line).strip())[1:-1]
+    comment = f"# {place}: {text}" if text else f"# {place}"
+    return comment if len(comment) <= _COMMENT_WIDTH else f"{comment[: _COMMENT_WIDTH - 3]}..."
+
+
+def _line_of(span: Span) -> tuple[str, int]:
+    return span.source.name, span.source.position(span.start)[0]

@@ -1,0 +1,142 @@
+"""A compiled program: planned and emitted once, then called with arrays, from any number of threads."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from graphspec.diagnostics import GraphSpecError
+from graphspec.diagnostics.catalogue.data import index_out_of_range, memory_limit, out_of_memory
+from graphspec.ir import Graph, Node, TensorType
+from graphspec.runtime.backends import Backend
+from graphspec.runtime.backends import backend as find_backend
+from graphspec.runtime.emit import emit
+from graphspec.runtime.errors import IndexOutOfRange
+from graphspec.runtime.kernels import find_kernel
+from graphspec.runtime.plan import Plan, plan
+
+Run = Callable[..., dict[str, Any]]
+
+#: no machine has this much; asking for more would overflow an address, not merely fail
+_LARGEST = 1 << 60
+_NUMBER = itertools.count(1)
+
+
+class Program:
+    """What computes the outputs of a graph for one set of sizes.
+
+    A call takes the arrays of `inputs`, of exactly these types (see `runtime.arguments`), and gives new
+    arrays, by the names of the graph's outputs.  Raises GraphSpecError where the sizes need more than
+    `max_memory` bytes at once.
+    """
+
+    def __init__(
+        self, graph: Graph, env: Mapping[str, int], backend: str = "numpy", *, max_memory: int | None = None
+    ) -> None:
+        self.backend: Backend = find_backend(backend)
+        self.plan: Plan = plan(graph, env)
+        limit = _LARGEST if max_memory is None else max_memory
+        if self.plan.bytes_needed > limit:
+            raise GraphSpecError(memory_limit(self.plan.bytes_needed, limit))
+        program = emit(self.plan, backend)
+        self.source = program.text
+        self._nodes = program.nodes
+        self._order = program.inputs
+        self._file = f"<graphspec program {next(_NUMBER)}>"
+        self._kernels = SimpleNamespace(**{name: find_kernel(name, backend) for name in program.kernels})
+        namespace: dict[str, Any] = {"__name__": "graphspec_program"}
+        exec(compile(self.source, self._file, "exec"), namespace)
+        self._bind: Callable[..., Run] = namespace["bind"]
+        self._idle: dict[int, list[Run]] = {}
+        self._lock = threading.Lock()
+        # tracebacks show lines of the program; the entry goes when the program does
+        linecache.cache[self._file] = (len(self.source), None, self.source.splitlines(True), self._file)
+        weakref.finalize(self, linecache.cache.pop, self._file, None)
+
+    @property
+    def inputs(self) -> dict[str, TensorType]:
+        """The types of the arrays that a call needs, by name."""
+        return {name: self.plan.types[value] for name, value in self.plan.inputs.items()}
+
+    @property
+    def outputs(self) -> dict[str, TensorType]:
+        """The types of the arrays that a call gives, by name."""
+        return {name: self.plan.types[value] for name, (value, _) in self.plan.results.items()}
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The results; they are the caller's own, and alias neither the inputs nor each other."""
+        arrays = [inputs[name] for name in self._order]
+        queue = self.backend.queue()
+        run = self._take(queue)
+        try:
+            with self.backend.quiet():
+                return run(*arrays)
+        except Exception as error:
+            self._explain(error)
+        finally:
+            with self._lock:
+                self._idle.setdefault(queue, []).append(run)
+
+    def release(self) -> None:
+        """Give back the memory of the arenas that no call is using."""
+        with self._lock:
+            self._idle.clear()
+
+    def _take(self, queue: int) -> Run:
+        """The program on an arena that nobody uses.
+
+        On a GPU calls return before their work is done, so an arena stays with its queue.
+        """
+        with self._lock:
+            idle = self._idle.get(queue)
+            if idle:
+                return idle.pop()
+        try:
+            arena = self.backend.empty_bytes(self.plan.arena_bytes)
+        except MemoryError:
+            raise GraphSpecError(out_of_memory(self.plan.arena_bytes, self.backend.device)) from None
+        return self._bind(arena, self.backend.xp, self._kernels)
+
+    def _explain(self, error: Exception) -> NoReturn:
+        """Raise the user's mistake as a diagnostic, and a mistake of ours with the node it happened in."""
+        node = self._node_of(error)
+        if isinstance(error, IndexOutOfRange):
+            origin = node.origin if node else None
+            raise GraphSpecError(
+                index_out_of_range(
+                    self._name_of(node),
+                    error.index,
+                    error.size,
+                    error.axis,
+                    origin.span if origin else None,
+                    origin.trace if origin else (),
+                )
+            ) from None
+        if isinstance(error, MemoryError):
+            raise GraphSpecError(out_of_memory(self.plan.bytes_needed, self.backend.device)) from None
+        if node is not None and not isinstance(error, GraphSpecError):
+            place = f", made at {node.origin.span}" if node.origin else ""
+            shapes = ", ".join(str(self.plan.types[value]) for value in node.inputs)
+            error.add_note(f"while computing `{self._name_of(node)}` ({node.op.name} of {shapes}){place}")
+        raise error
+
+    def _node_of(self, error: Exception) -> Node | None:
+        """The node whose line of the program was running."""
+        found = None
+        frame = error.__traceback__
+        while frame is not None:
+            if frame.tb_frame.f_code.co_filename == self._file:
+                found = self._nodes.get(frame.tb_lineno, found)
+            frame = frame.tb_next
+        return found
+
+    def _name_of(self, node: Node | None) -> str:
+        if node is None:
+            return "the program"
+        labels = [self.plan.labels[value] for value in node.values if value in self.plan.labels]
+        return labels[0] if labels else node.op.name

@@ -72,10 +72,11 @@ class Rewriter:
         `rule(node, new_inputs)` gives the new value (or one per result), or None to keep the node;
         a kept node whose inputs did not change is the old object itself.
         """
+        mapping = self.mapping
         for node in nodes:
-            if all(v in self.mapping for v in node.values):
+            if all(v in mapping for v in node.values):
                 continue
-            inputs = tuple(map(self, node.inputs))
+            inputs = tuple([mapping.get(v, v) for v in node.inputs])
             with made_at(node.origin):
                 made = rule(node, inputs) if rule else None
                 if made is None:
@@ -84,7 +85,7 @@ class Rewriter:
                     made = Node(node.op, inputs).values
             results = (made,) if isinstance(made, Value) else made
             for old, new in zip(node.values, results, strict=True):
-                self.mapping[old] = new
+                mapping[old] = new
 
 
 def rebuild(graph: Graph, rule: Rule, mapping: Mapping[Value, Value] | None = None) -> Graph:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
@@ -107,7 +107,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def function(make: F) -> F:
     """Register a function of the language under its name; its signature reads as that of `Op.make`."""
     name = make.__name__.rstrip("_")
-    assert name not in FUNCTIONS and name not in OPS, f"two functions are called {name}"
+    assert name not in FUNCTIONS, f"two functions are called {name}"
+    assert name not in OPS, f"an op and a function are called {name}"
     FUNCTIONS[name] = make
     return make
 
@@ -118,7 +119,7 @@ T = TypeVar("T", bound=type[Op])
 @dataclass_transform(frozen_default=True, eq_default=True)
 def op(cls: T) -> T:
     """Make a subclass of `Op` a frozen dataclass and register it under its snake_case name."""
-    made = dataclass(frozen=True)(cls)
+    made: T = dataclass(frozen=True)(cls)  # type: ignore[assignment]
     made.name = made.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
     assert made.name not in OPS, f"two ops are called {made.name}"
     OPS[made.name] = made
@@ -184,14 +185,24 @@ _ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
 _SERIAL = count()
 
 
-@contextmanager
-def made_at(origin: Origin | None) -> Iterator[None]:
+class _MadeAt:
+    """The context manager of `made_at`; passes enter it for each node, so it is no generator."""
+
+    __slots__ = ("origin", "token")
+
+    def __init__(self, origin: Origin | None) -> None:
+        self.origin = origin
+
+    def __enter__(self) -> None:
+        self.token = _ORIGIN.set(self.origin)
+
+    def __exit__(self, *error: object) -> None:
+        _ORIGIN.reset(self.token)
+
+
+def made_at(origin: Origin | None) -> AbstractContextManager[None]:
     """Nodes made inside carry this origin."""
-    token = _ORIGIN.set(origin)
-    try:
-        yield
-    finally:
-        _ORIGIN.reset(token)
+    return _MadeAt(origin)
 
 
 class Node:
@@ -227,9 +238,9 @@ class Node:
         return f"<{self.op.name} #{self.serial}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """One result of a node.  Arithmetic on values makes nodes."""
+    """One result of a node, made with it and equal only to itself.  Arithmetic on values makes nodes."""
 
     node: Node
     index: int

@@ -68,9 +68,16 @@ def compute(function: str, *arguments: Number) -> Number:
     """
     if all(isinstance(a, int | float) for a in arguments):
         return FUNCTIONS[function](*arguments)
-    if function in ("+", "-", "*", "//", "%", "neg") and all(isinstance(a, int | Symbolic) for a in arguments):
+    if function in ("+", "-", "*", "//", "%", "neg") and all(
+        isinstance(a, int | Symbolic) for a in arguments
+    ):
         return FUNCTIONS[function](*arguments)
-    if function == "**" and isinstance(arguments[0], Symbolic) and isinstance(arguments[1], int) and arguments[1] >= 0:
+    if (
+        function == "**"
+        and isinstance(arguments[0], Symbolic)
+        and isinstance(arguments[1], int)
+        and arguments[1] >= 0
+    ):
         return arguments[0] ** arguments[1]
     return Scalar(function, arguments)
 

@@ -117,11 +117,16 @@ class Symbolic:
 
     def __str__(self) -> str:
         parts: list[str] = []
-        for monomial, factor in sorted(self.terms, key=lambda t: (not t[0], -sum(p for _, p in t[0]), _text(t[0]))):
+        for monomial, factor in sorted(
+            self.terms, key=lambda t: (not t[0], -sum(p for _, p in t[0]), _text(t[0]))
+        ):
             if len(monomial) == 1 and abs(factor) == 1 and monomial[0][1] == 1:
                 text = str(monomial[0][0])
             else:
-                text = "*".join([str(abs(factor))] * (abs(factor) != 1 or not monomial) + [_text(monomial)] * bool(monomial))
+                text = "*".join(
+                    [str(abs(factor))] * (abs(factor) != 1 or not monomial)
+                    + [_text(monomial)] * bool(monomial)
+                )
             sign = "-" if factor < 0 else "+"
             parts.append(f"{sign} {text}" if parts else text if sign == "+" else f"-{text}")
         return " ".join(parts)
@@ -178,6 +183,8 @@ def relation(a: Size, b: Size) -> Literal["equal", "different", "unknown"]:
     Two symbols, or a symbol and a number, are different: a constraint that equates them has already
     replaced one by the other.  `unknown` exists only for arithmetic over the same symbols.
     """
+    if a == b:
+        return "equal"
     gap = a - b
     if isinstance(gap, int):
         return "equal" if gap == 0 else "different"
@@ -228,7 +235,9 @@ def _by_text(item: tuple[Atom, int]) -> str:
 
 def _text(monomial: Monomial) -> str:
     # a quotient is bracketed in every product, powers are written out
-    atoms = [(f"({a})" if isinstance(a, Quotient) else str(a)) + (f"**{p}" if p > 1 else "") for a, p in monomial]
+    atoms = [
+        (f"({a})" if isinstance(a, Quotient) else str(a)) + (f"**{p}" if p > 1 else "") for a, p in monomial
+    ]
     return "*".join(atoms)
 
 
@@ -263,7 +272,12 @@ def _cancel(monomial: Monomial, factor: int) -> tuple[Monomial, int]:
     for position, (atom, power) in enumerate(monomial):
         if not isinstance(atom, Quotient) or atom.op != "//" or not isinstance(atom.bottom, int):
             continue
-        if power == 1 and factor % atom.bottom == 0 and _divides(atom.bottom, atom.top) and isinstance(atom.top, Symbolic):
+        if (
+            power == 1
+            and factor % atom.bottom == 0
+            and _divides(atom.bottom, atom.top)
+            and isinstance(atom.top, Symbolic)
+        ):
             rest = Symbolic(((monomial[:position] + monomial[position + 1 :], factor // atom.bottom),))
             restored = atom.top * (rest if rest.terms[0][0] else rest.terms[0][1])
             assert isinstance(restored, Symbolic)

@@ -36,7 +36,7 @@ class DType(enum.Enum):
         """The dtype's name in numpy and cupy: `float32`."""
         if self is DType.BOOL:
             return "bool"
-        return ("float" if self.is_float else "int") + self.value[1:]
+        return f"{'float' if self.is_float else 'int'}{self.value[1:]}"
 
     def __str__(self) -> str:
         return self.value
@@ -107,6 +107,10 @@ def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
 
 
 def _broadcast(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...]:
+    if a == b or not b:
+        return a
+    if not a:
+        return b
     rank = max(len(a), len(b))
     wide_a, wide_b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
     out: list[Size] = []
@@ -126,7 +130,8 @@ def _broadcast(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...]:
             raise TypeRuleError(
                 f"shapes {format_shape(a)} and {format_shape(b)} would broadcast to an outer product "
                 f"{format_shape(tuple(out))}, with {grown} twice",
-                help=_alignment_help(a, b) or f"write the new axis out if it is meant: [1, {grown}] with [{grown}, 1]",
+                help=_alignment_help(a, b)
+                or f"write the new axis out if it is meant: [1, {grown}] with [{grown}, 1]",
                 id="outer-product",
             )
     return tuple(out)

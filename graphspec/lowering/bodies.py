@@ -99,11 +99,19 @@ def _key(definition: ast.Definition, inner: Frame, arguments: list[str]) -> Any:
     return id(definition), statics, tuple((name, inner.names[name].type) for name in arguments)
 
 
-def _call(definition: ast.Definition, inner: Frame, made: Any, arguments: list[Value], span: Span, frame: Frame) -> Any:
+def _call(
+    definition: ast.Definition, inner: Frame, made: Any, arguments: list[Value], span: Span, frame: Frame
+) -> Any:
     body, lifted, updates = made
     parameters = {p.name.text for p in definition.parameters}
-    statics = tuple((n, v) for n, v in sorted(inner.names.items()) if n in parameters and not isinstance(v, Value))
-    name = definition.name.text if inner.home.is_std or not inner.home.name else f"{inner.home.name}.{definition.name.text}"
+    statics = tuple(
+        (n, v) for n, v in sorted(inner.names.items()) if n in parameters and not isinstance(v, Value)
+    )
+    name = (
+        definition.name.text
+        if inner.home.is_std or not inner.home.name
+        else f"{inner.home.name}.{definition.name.text}"
+    )
     with made_at(frame.origin(span)):
         node = Node(Call(name, statics, body), (*arguments, *(lift(frame.body, v) for v in lifted)))
     count = len(node.values) - len(updates)
@@ -140,7 +148,9 @@ def _frame(
 ) -> Frame:
     name = definition.name.text
     private = definition.kind == "op" or home.is_std
-    anonymous = frame.anonymous if label is None and frame.anonymous else (name, span) if label is None else None
+    anonymous = (
+        frame.anonymous if label is None and frame.anonymous else (name, span) if label is None else None
+    )
     if label is not None and frame.owner is None:
         anonymous = frame.anonymous
     owner = layer.owner if layer else join(frame.owner, label) if label else None
@@ -151,7 +161,9 @@ def _frame(
         {},
         values=None if private or label is None else join(frame.values, label),
         owner=owner,
-        trace=frame.trace if home.is_std and frame.home.is_std else ((f"{definition.kind} `{name}`", span), *frame.trace),
+        trace=frame.trace
+        if home.is_std and frame.home.is_std
+        else ((f"{definition.kind} `{name}`", span), *frame.trace),
         definition=definition,
         body=frame.body,
         anonymous=anonymous,
@@ -163,9 +175,14 @@ def _frame(
 
 
 def _bind_tensors(
-    definition: ast.Definition, bound: dict[str, calls.Given], inner: Frame, frame: Frame, label: str | None, span: Span
+    definition: ast.Definition,
+    bound: dict[str, calls.Given],
+    inner: Frame,
+    frame: Frame,
+    label: str | None,
+    span: Span,
 ) -> None:
-    """Arguments into the body's names: given statics first, then in order, so that defaults may name earlier ones."""
+    """Arguments into the body's names: statics first, then in order (a default may name earlier ones)."""
     signature = of_definition(definition)
     name = definition.name.text
     tensors = [bound[p.name].meaning for p in signature.parameters if p.is_tensor and p.name in bound]
@@ -185,7 +202,7 @@ def _bind_tensors(
             if given.meaning is None and not parameter.is_required:
                 inner.names[parameter.name] = None
                 continue
-            if isinstance(given.meaning, tuple) or isinstance(given.meaning, LayerRef):
+            if isinstance(given.meaning, tuple | LayerRef):
                 expressions.expect_tensor(given.meaning, given.span, frame)
             value = expressions.as_tensor(given.meaning, dtype, given.span, frame)
             value = calls.tapped(value, label, parameter.name, frame)
@@ -211,12 +228,17 @@ def _match(
     sizes = parameter.shape.sizes
     dots = next((i for i, s in enumerate(sizes) if isinstance(s, ast.Ellipsis)), None)
     shape = value.shape
-    pattern = parameter.name + parameter.shape.span.text
+    written_at = parameter.shape.span
+    pattern = parameter.name + written_at.text
 
     def refuse(why: str) -> None:
         place = given.span if not (frame.home.is_std and frame.site) else frame.site
         made = value.node.origin.span if value.node.origin else None
-        fail(say_types.pattern_mismatch(name, pattern, str(value.type), why, place, made, parameter.shape.span, frame.trace))  # type: ignore[union-attr]
+        fail(
+            say_types.pattern_mismatch(
+                name, pattern, str(value.type), why, place, made, written_at, frame.trace
+            )
+        )
 
     least = len(sizes) if dots is None else len(sizes) - 1
     if len(shape) != least if dots is None else len(shape) < least:
@@ -230,7 +252,8 @@ def _match(
         middle = shape[dots : len(shape) - tail]
         if inner.ellipsis is not None:
             agree = len(inner.ellipsis) == len(middle) and all(
-                calls.sizes_agree(a, b, given.span, frame) for a, b in zip(inner.ellipsis, middle, strict=True)
+                calls.sizes_agree(a, b, given.span, frame)
+                for a, b in zip(inner.ellipsis, middle, strict=True)
             )
             if not agree:
                 shown = ", ".join(map(str, inner.ellipsis))
@@ -245,7 +268,11 @@ def _match(
         expected = expressions.read_size(written, inner)
         if not calls.sizes_agree(expected, size, given.span, frame):
             text = written.span.text
-            refuse(f"`{text}` is {expected} here, not {size}" if text != str(expected) else f"{expected} is needed, not {size}")
+            refuse(
+                f"`{text}` is {expected} here, not {size}"
+                if text != str(expected)
+                else f"{expected} is needed, not {size}"
+            )
 
 
 def _hand_gradients(
@@ -294,11 +321,14 @@ def _check_gradient(line: ast.Gradient, value: Value, x: Value, inner: Frame) ->
     rank = len(x.shape)
     tail = value.shape[len(value.shape) - rank :] if len(value.shape) >= rank else None
     fits = tail is not None and all(
-        b == 1 or a == 1 or calls.sizes_agree(a, b, line.value.span, inner) for a, b in zip(tail, x.shape, strict=True)
+        b == 1 or a == 1 or calls.sizes_agree(a, b, line.value.span, inner)
+        for a, b in zip(tail, x.shape, strict=True)
     )
     grows = len(value.shape) < rank
     if value.dtype is not x.dtype or not (fits or grows):
-        fail(say.gradient_type(line.argument.text, str(x.type), str(value.type), line.value.span, inner.trace))
+        fail(
+            say.gradient_type(line.argument.text, str(x.type), str(value.type), line.value.span, inner.trace)
+        )
 
 
 __all__ = ["Symbolic", "apply_definition", "lift", "publish", "put_update", "register", "tap"]

@@ -29,7 +29,9 @@ class Given:
     span: Span
 
 
-def call(expr: ast.Call, piped: Piped | None, frame: Frame, name: str | None, label: str | None = None) -> Any:
+def call(
+    expr: ast.Call, piped: Piped | None, frame: Frame, name: str | None, label: str | None = None
+) -> Any:
     """What a call means.  `label` is the application's name, where not its own `as` or `name`."""
     label = expr.label.text if expr.label else label or name
     text = expr.function.text
@@ -65,12 +67,14 @@ def _call_function(expr: ast.Call, piped: Piped | None, frame: Frame, label: str
         signature = of_definition(definition)
         bound = bind(signature, expr, piped, frame)
         return bodies.apply_definition(definition, home, bound, expr, frame, label)
-    if definitions.is_primitive(expr.function.text):
-        return _call_primitive(expr, piped, frame, label)
-    reflexes.unknown_function(expr, frame)
+    if not definitions.is_primitive(expr.function.text):
+        reflexes.unknown_function(expr, frame)
+    return _call_primitive(expr, piped, frame, label)
 
 
-def _apply_layer(layer: LayerRef, expr: ast.Call, piped: Piped | None, frame: Frame, label: str | None) -> Any:
+def _apply_layer(
+    layer: LayerRef, expr: ast.Call, piped: Piped | None, frame: Frame, label: str | None
+) -> Any:
     signature = of_definition(layer.definition)
     free = Signature(layer.path, tuple(p for p in signature.parameters if p.name not in layer.statics))
     bound = bind(free, expr, piped, frame, fixed=layer.statics)
@@ -118,10 +122,19 @@ def bind(
 
 
 def _fill(
-    signature: Signature, positional: list[Given], named: dict[str, Given], own: Span, frame: Frame, tensors: bool
+    signature: Signature,
+    positional: list[Given],
+    named: dict[str, Given],
+    own: Span,
+    frame: Frame,
+    tensors: bool,
 ) -> dict[str, Given]:
     bound = dict(named)
-    wanted = [p for p in signature.parameters if p.is_tensor and p.is_required and p.name not in named] if tensors else []
+    wanted = (
+        [p for p in signature.parameters if p.is_tensor and p.is_required and p.name not in named]
+        if tensors
+        else []
+    )
     variadic = next((p for p in wanted if p.variadic), None)
     if variadic is not None:
         return _fill_variadic(signature, variadic, positional, bound, own, frame)
@@ -136,7 +149,12 @@ def _fill(
 
 
 def _fill_variadic(
-    signature: Signature, variadic: Parameter, positional: list[Given], bound: dict[str, Given], own: Span, frame: Frame
+    signature: Signature,
+    variadic: Parameter,
+    positional: list[Given],
+    bound: dict[str, Given],
+    own: Span,
+    frame: Frame,
 ) -> dict[str, Given]:
     """`concat(a, b)`, `(a, b) -> concat`, `stack(list)`: tensors one by one, or lists of them."""
     flat: list[Any] = []
@@ -152,19 +170,25 @@ def _fill_variadic(
     return bound
 
 
-def _fill_static(signature: Signature, positional: list[Given], bound: dict[str, Given], own: Span, frame: Frame) -> None:
+def _fill_static(
+    signature: Signature, positional: list[Given], bound: dict[str, Given], own: Span, frame: Frame
+) -> None:
     first = next((p for p in signature.parameters if not p.is_tensor), None)
     extra = positional[0]
     if isinstance(extra.meaning, Value) or is_value_list(extra.meaning):
         fail(say.too_many_tensors(signature.name, str(signature), extra.span, frame.trace))
     if first is None or first.name in bound or len(positional) > 1:
         worst = positional[1] if first is not None and first.name not in bound else extra
-        free = [p.name for p in signature.parameters if not p.is_tensor and p.name not in bound and p is not first]
+        free = [
+            p.name for p in signature.parameters if not p.is_tensor and p.name not in bound and p is not first
+        ]
         fail(say.too_many_positional(signature.name, str(signature), free, worst.span, frame.trace))
     bound[first.name] = extra
 
 
-def _require_all(signature: Signature, bound: dict[str, Given], own: Span, frame: Frame, tensors: bool) -> None:
+def _require_all(
+    signature: Signature, bound: dict[str, Given], own: Span, frame: Frame, tensors: bool
+) -> None:
     for parameter in signature.parameters:
         if parameter.is_required and parameter.name not in bound and (tensors or not parameter.is_tensor):
             fail(say.missing_argument(signature.name, parameter.name, str(signature), own, frame.trace))
@@ -279,10 +303,19 @@ FORMS: dict[str, Callable[[ast.Call, Piped | None, Frame, str | None], Any]] = {
     "jvp": special.jvp,
     "rank": special.rank,
     "shape": special.shape,
-    "size": special.size,
     "dtype": special.dtype,
     "size": special.size,
     "file": special.misplaced_file,
 }
 
-__all__ = ["Given", "Piped", "bind", "call", "replace", "sizes_agree", "stage_span", "static_argument", "tapped"]
+__all__ = [
+    "Given",
+    "Piped",
+    "bind",
+    "call",
+    "replace",
+    "sizes_agree",
+    "stage_span",
+    "static_argument",
+    "tapped",
+]

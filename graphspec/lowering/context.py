@@ -15,7 +15,7 @@ from graphspec.lowering.module import Check, Declared, Dim, Result
 from graphspec.syntax import ast
 
 
-class Failed(Exception):
+class Failed(Exception):  # noqa: N818  (control flow, never shown)
     """An expression that has no meaning; its diagnostics, none where another error caused it."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:

@@ -30,9 +30,13 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
         with made_at(frame.origin(statement.span)):
             value = apply(Input(full, type))
             start = _start(statement, type, frame)
-        frame.ctx.declared[full] = Declared(full, statement.kind, value, start, frame.origin(statement.span), statement.doc)  # type: ignore[arg-type]
+        frame.ctx.declared[full] = Declared(
+            full, statement.kind, value, start, frame.origin(statement.span), statement.doc
+        )
         frame.ctx.tokens[full] = token
-        bodies.publish(full, value, frame.site if frame.home.is_std and frame.site else statement.path.span, frame)
+        bodies.publish(
+            full, value, frame.site if frame.home.is_std and frame.site else statement.path.span, frame
+        )
     else:
         first = known.origin.span if known.origin else None
         if frame.ctx.tokens[full] != token:
@@ -41,7 +45,11 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
         value = known.value
         if value.type != type:
             site = frame.site or statement.span
-            fail(say_types.shared_parameter_conflict(full, str(value.type), str(type), site, first, frame.trace))
+            fail(
+                say_types.shared_parameter_conflict(
+                    full, str(value.type), str(type), site, first, frame.trace
+                )
+            )
     seen = bodies.lift(frame.body, value)
     if frame.is_file:
         frame.names[local] = seen
@@ -70,7 +78,9 @@ def _full_name(public: str, statement: ast.Declare, frame: Frame) -> str:
 def read_type(statement: ast.Declare, frame: Frame) -> TensorType:
     """The declared type; in a block without a dtype it is that of the first floating tensor argument."""
     written = statement.type
-    dtype = expressions.read_dtype(written.dtype, frame) if written.dtype else expressions.default_dtype(frame)
+    dtype = (
+        expressions.read_dtype(written.dtype, frame) if written.dtype else expressions.default_dtype(frame)
+    )
     return TensorType(dtype, expressions.read_shape(written.shape, frame))
 
 
@@ -129,7 +139,9 @@ def _sampler_arguments(sampler: SamplerSignature, expr: ast.Call, frame: Frame) 
     bound: dict[str, Any] = {}
     for p in sampler.parameters:
         if p.name in given:
-            bound[p.name] = calls.static_argument(Parameter(p.name, p.word), given[p.name], sampler.name, frame)
+            bound[p.name] = calls.static_argument(
+                Parameter(p.name, p.word), given[p.name], sampler.name, frame
+            )
             if p.choices and bound[p.name] not in p.choices:
                 fail(say.unknown_choice(p.name, bound[p.name], p.choices, given[p.name].span, frame.trace))
         elif p.is_required:
@@ -141,7 +153,9 @@ def _sampler_arguments(sampler: SamplerSignature, expr: ast.Call, frame: Frame) 
 
 def _file(expr: ast.Call, frame: Frame) -> DataFile:
     """`file("data/iris.npz", "x")`: relative to and below the spec's folder."""
-    parts = [a.value.value if isinstance(a.value, ast.String) and a.name is None else None for a in expr.arguments]
+    parts = [
+        a.value.value if isinstance(a.value, ast.String) and a.name is None else None for a in expr.arguments
+    ]
     if not 1 <= len(parts) <= 2 or None in parts:
         fail(say.file_form(expr.span, frame.trace))
     relative = parts[0] or ""
@@ -156,7 +170,12 @@ def _file(expr: ast.Call, frame: Frame) -> DataFile:
 
 
 def _given(expr: ast.Expr, type: TensorType, frame: Frame) -> Value:
-    if isinstance(expr, ast.Call) and expr.function.text in ("zeros", "ones") and not expr.arguments and expr.piped is None:
+    if (
+        isinstance(expr, ast.Call)
+        and expr.function.text in ("zeros", "ones")
+        and not expr.arguments
+        and expr.piped is None
+    ):
         number = 0 if expr.function.text == "zeros" else 1
         meaning: Any = bool(number) if type.dtype is DType.BOOL else number
     else:
@@ -168,7 +187,11 @@ def _given(expr: ast.Expr, type: TensorType, frame: Frame) -> Value:
     if value.type == type:
         return value
     if value.type.dtype is not type.dtype or value.shape != ():
-        fail(say_types.annotation_mismatch("the initial value", str(value.type), str(type), expr.span, expr.span, frame.trace))
+        fail(
+            say_types.annotation_mismatch(
+                "the initial value", str(value.type), str(type), expr.span, expr.span, frame.trace
+            )
+        )
     return apply(OPS["broadcast_to"](type.shape), value)  # type: ignore[call-arg]
 
 

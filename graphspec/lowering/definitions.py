@@ -77,9 +77,19 @@ def function_names(frame: Frame) -> list[str]:
     from graphspec.lowering.calls import FORMS
 
     layers = [n for n, m in frame.names.items() if isinstance(m, LayerRef)]
-    imported = [f"{alias}.{name}" for alias, space in frame.home.imports.items() for name in space.definitions]
+    imported = [
+        f"{alias}.{name}" for alias, space in frame.home.imports.items() for name in space.definitions
+    ]
     primitives = [n for n, op in OPS.items() if not op.is_internal]
-    return [*layers, *frame.home.definitions, *imported, *standard_library().definitions, *primitives, *FUNCTIONS, *FORMS]
+    return [
+        *layers,
+        *frame.home.definitions,
+        *imported,
+        *standard_library().definitions,
+        *primitives,
+        *FUNCTIONS,
+        *FORMS,
+    ]
 
 
 def read_source(path: str, shown: str, blame: Span | None = None) -> Source:
@@ -120,4 +130,12 @@ def _neighbours(path: str) -> list[str]:
         return []
 
 
-__all__ = ["StandardLibrary", "find", "function_exists", "function_names", "is_primitive", "read_source", "standard_library"]
+__all__ = [
+    "StandardLibrary",
+    "find",
+    "function_exists",
+    "function_names",
+    "is_primitive",
+    "read_source",
+    "standard_library",
+]

@@ -25,7 +25,9 @@ def read_dims(file: ast.File, frame: Frame) -> None:
         if isinstance(statement, ast.Dim):
             first = declared.get(statement.name.text)
             if first is not None:
-                frame.ctx.report([say_names.duplicate_name(statement.name.text, statement.name.span, first.name.span, ())])
+                frame.ctx.report(
+                    [say_names.duplicate_name(statement.name.text, statement.name.span, first.name.span, ())]
+                )
             declared.setdefault(statement.name.text, statement)
     mentioned = dict(_mentioned(file, frame, declared))
     divisors = {name: _divisor(name, d, frame) for name, d in declared.items()}
@@ -66,9 +68,15 @@ def _divisor(name: str, dim: ast.Dim, frame: Frame) -> int:
     for part in _conjuncts(dim.constraint):
         match part:
             case ast.Binary(
-                op="==", left=ast.Binary(op="%", left=ast.Name(path=ast.Path(text=text)), right=k), right=ast.Number(value=0)
+                op="==",
+                left=ast.Binary(op="%", left=ast.Name(path=ast.Path(text=text)), right=k),
+                right=ast.Number(value=0),
             ) if text == name:
-                number = frame.home.consts.get(k.path.text) if isinstance(k, ast.Name) else getattr(k, "value", None)
+                number = (
+                    frame.home.consts.get(k.path.text)
+                    if isinstance(k, ast.Name)
+                    else getattr(k, "value", None)
+                )
                 if isinstance(number, int) and number > 0:
                     return number
     return 1
@@ -115,7 +123,9 @@ def _enter(name: str, dim: ast.Dim | None, mention: Any, frame: Frame) -> None:
     size = frame.names[name]
     if isinstance(size, int) and default is None:
         default = size
-    frame.ctx.dims[name] = Dim(name, size, default, name in frame.ctx.sets, Origin(span), constraints, dim.doc if dim else "")
+    frame.ctx.dims[name] = Dim(
+        name, size, default, name in frame.ctx.sets, Origin(span), constraints, dim.doc if dim else ""
+    )
 
 
 def check_constraints(module: Module, env: Mapping[str, int]) -> list[Diagnostic]:
@@ -149,5 +159,7 @@ def check_equal(checks: Iterable[Check], env: Mapping[str, int]) -> list[Diagnos
             left, right = evaluate(check.left, env), evaluate(check.right, env)
             if not (left == right if check.relation == "==" else left <= right):
                 span = check.origin.span if check.origin else None
-                found.append(say.sizes_turned_out(str(check.left), left, str(check.right), right, check.relation, span))
+                found.append(
+                    say.sizes_turned_out(str(check.left), left, str(check.right), right, check.relation, span)
+                )
     return found

@@ -11,7 +11,18 @@ from typing import Any
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
-from graphspec.ir import DType, Scalar, Symbolic, TensorType, TypeRuleError, Value, apply, compute, literal, made_at
+from graphspec.ir import (
+    DType,
+    Scalar,
+    Symbolic,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    compute,
+    literal,
+    made_at,
+)
 from graphspec.ir.op import OPS
 from graphspec.ir.sizes import relation
 from graphspec.lowering import calls, indexing
@@ -100,7 +111,13 @@ def _binary(expr: ast.Binary, left: Any, frame: Frame) -> Any:
     if isinstance(left, Value) or isinstance(right, Value):
         if expr.op in ("==", "!=") and (left is None or right is None):
             fail(say_types.none_in_arithmetic(expr.span, frame.trace))
-        return build(OPERATORS[expr.op], [(left, expr.left.span), (right, expr.right.span)], expr.op_span, expr.span, frame)
+        return build(
+            OPERATORS[expr.op],
+            [(left, expr.left.span), (right, expr.right.span)],
+            expr.op_span,
+            expr.span,
+            frame,
+        )
     return _static_binary(expr, left, right, frame)
 
 
@@ -237,7 +254,11 @@ def build(op_name: str, operands: list[tuple[Any, Span]], at: Span, whole: Span,
         try:
             return apply(OPS[op_name](), *values)
         except TypeRuleError as error:
-            fail(type_rule_failed(error, at, [(v, s) for v, (_, s) in zip(values, operands, strict=True)], frame))
+            fail(
+                type_rule_failed(
+                    error, at, [(v, s) for v, (_, s) in zip(values, operands, strict=True)], frame
+                )
+            )
 
 
 def common_dtype(meanings: list[Any], frame: Frame) -> DType:
@@ -254,7 +275,9 @@ def common_dtype(meanings: list[Any], frame: Frame) -> DType:
 def type_rule_failed(error: TypeRuleError, at: Span, operands: list[tuple[Value, Span]], frame: Frame) -> Any:
     """The diagnostic of an op's refusal: the place, and where each operand was made with its type."""
     place = at if not (frame.home.is_std and frame.site) else frame.site
-    inside = f"inside `{frame.definition.name.text}`: `{at.text}`" if place is not at and frame.definition else ""
+    inside = (
+        f"inside `{frame.definition.name.text}`: `{at.text}`" if place is not at and frame.definition else ""
+    )
     labels = operand_labels(operands, place, frame)
     return say_types.type_rule(error, place, labels, inside, frame.trace)
 
@@ -342,7 +365,9 @@ def check_type(
     if fits:
         tail = 0 if dots is None else len(sizes) - dots - 1
         head = list(zip(sizes if dots is None else sizes[:dots], actual, strict=False))
-        pairs = head + (list(zip(sizes[len(sizes) - tail :], actual[len(actual) - tail :], strict=True)) if tail else [])
+        pairs = head + (
+            list(zip(sizes[len(sizes) - tail :], actual[len(actual) - tail :], strict=True)) if tail else []
+        )
         for expr, size in pairs:
             assert not isinstance(expr, ast.Ellipsis)
             if binds and binds_size(expr, frame):
@@ -353,7 +378,20 @@ def check_type(
     if fits and written.dtype is not None:
         fits = read_dtype(written.dtype, frame) is value.dtype
     if not fits:
-        fail(say_types.annotation_mismatch(what, str(value.type), written.span.text, written.span, at, frame.trace))
+        fail(
+            say_types.annotation_mismatch(
+                what, str(value.type), written.span.text, written.span, at, frame.trace
+            )
+        )
 
 
-__all__ = ["TensorType", "as_tensor", "build", "check_type", "evaluate", "expect_tensor", "is_number", "read_shape"]
+__all__ = [
+    "TensorType",
+    "as_tensor",
+    "build",
+    "check_type",
+    "evaluate",
+    "expect_tensor",
+    "is_number",
+    "read_shape",
+]

@@ -28,7 +28,10 @@ def _index_list(items: tuple[Any, ...], expr: ast.Index, frame: Frame) -> Any:
         fail(say.cannot_index("a list with several indices", expr.span, frame.trace))
     (written,) = expr.indices
     if isinstance(written, ast.Slice):
-        bounds = [None if part is None else _whole(part, frame) for part in (written.start, written.stop, written.step)]
+        bounds = [
+            None if part is None else _whole(part, frame)
+            for part in (written.start, written.stop, written.step)
+        ]
         return items[slice(*bounds)]
     position = _whole(written, frame)
     if not -len(items) <= position < len(items):
@@ -36,7 +39,8 @@ def _index_list(items: tuple[Any, ...], expr: ast.Index, frame: Frame) -> Any:
     return items[position]
 
 
-def _whole(expr: ast.Expr, frame: Frame) -> int:
+def _whole(expr: ast.Expr | ast.Ellipsis, frame: Frame) -> int:
+    assert not isinstance(expr, ast.Ellipsis)
     meaning = expressions.evaluate(expr, frame)
     if isinstance(meaning, bool) or not isinstance(meaning, int | Symbolic):
         fail(say.index_not_an_integer(describe(meaning), expr.span, frame.trace))
@@ -91,7 +95,9 @@ def _apply(x: Value, entries: list[tuple[Any, Any]], expr: ast.Index, frame: Fra
         if meaning is None:
             shape.append(1)
             continue
-        size = x.shape[axis]
+        size: Size = x.shape[axis]
+        start: Size
+        stop: Size
         axis += 1
         if isinstance(meaning, Value):
             nodes.append((len(shape), meaning))
@@ -161,7 +167,7 @@ def _position(meaning: Any, size: Size, written: Any, frame: Frame) -> Size:
         fail(say.static_index_out_of_range(meaning, size, written.span, frame.trace))
     if not isinstance(over, int):
         frame.ctx.checks.append(Check(place + 1, size, frame.origin(written.span), "<="))
-    return place  # type: ignore[no-any-return]
+    return place
 
 
 __all__ = ["DType", "index"]

@@ -124,7 +124,11 @@ def operand_labels(operands: list[tuple[Value, Span]], place: Span, frame: Frame
     labels: list[Label] = []
     for value, used in operands:
         made = value.node.origin.span if value.node.origin else None
-        where = made if made is not None and not _inside(made, place) and made.source.name.endswith(".gspec") else used
+        where = (
+            made
+            if made is not None and not _inside(made, place) and made.source.name.endswith(".gspec")
+            else used
+        )
         if frame.home.is_std and where is used:
             continue
         if where == place:

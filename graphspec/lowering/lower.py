@@ -14,9 +14,11 @@ from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import DType, Origin, Value, made_at
 from graphspec.ir.sizes import collect_assumptions
 from graphspec.lowering import declarations, expressions, statements
+from graphspec.lowering.bodies import register
 from graphspec.lowering.context import POISON, Context, Failed, Frame, Poison, fail
 from graphspec.lowering.definitions import read_source
 from graphspec.lowering.dims import read_dims
+from graphspec.lowering.lookup import find_name
 from graphspec.lowering.module import Check, Declared, Module, Result
 from graphspec.lowering.namespaces import Importer, read_consts
 from graphspec.lowering.ordering import in_order
@@ -51,7 +53,12 @@ def lower_text(
 
 
 def lower_source(
-    source: Source, folder: str | None, path: str | None, sets: Mapping[str, Any], dtype: DType | None, training: bool
+    source: Source,
+    folder: str | None,
+    path: str | None,
+    sets: Mapping[str, Any],
+    dtype: DType | None,
+    training: bool,
 ) -> Module:
     file, syntax_errors = parse_partial(source)
     if file is None:
@@ -91,7 +98,13 @@ def lower_expression(module: Module, text: str, name: str = "<expression>") -> t
     """The values of an expression in a module's scope, as `--of` takes it; it can own nothing."""
     frame: Frame = module.scope
     expr = parse_expression(Source(name, text))
-    ctx = replace(frame.ctx, values=dict(module.values), declared=dict(module.declared), errors=[], places=dict(frame.ctx.places))
+    ctx = replace(
+        frame.ctx,
+        values=dict(module.values),
+        declared=dict(module.declared),
+        errors=[],
+        places=dict(frame.ctx.places),
+    )
     scope = replace(frame, ctx=ctx, names=dict(frame.names), statement="")
     try:
         meaning = expressions.evaluate(expr, scope)
@@ -182,7 +195,7 @@ def _result(statement: ast.Result, frame: Frame) -> None:
     name = statement.path.text
     frame.statement = name
     if statement.value is None:
-        meaning = expressions.find_name(statement.path, frame)
+        meaning = find_name(statement.path, frame)
         span = statement.path.span
     else:
         meaning = expressions.evaluate(statement.value, frame, name)
@@ -204,7 +217,7 @@ def _result(statement: ast.Result, frame: Frame) -> None:
         first = ctx.results[name].origin
         fail(say_names.duplicate_name(name, statement.path.span, first.span if first else None, ()))
     if statement.value is not None:
-        statements.bodies.register(name, value, statement.path.span, frame)
+        register(name, value, statement.path.span, frame)
     ctx.results[name] = Result(name, statement.kind, value, Origin(statement.span), statement.doc)  # type: ignore[arg-type]
 
 

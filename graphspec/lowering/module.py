@@ -111,4 +111,6 @@ class Module:
 
     def graph(self, outputs: Mapping[str, Value] | None = None) -> Graph:
         """The whole graph, with every name."""
-        return Graph({r.name: r.value for r in self.results.values()} if outputs is None else outputs, self.values)
+        return Graph(
+            {r.name: r.value for r in self.results.values()} if outputs is None else outputs, self.values
+        )

@@ -35,7 +35,13 @@ class Importer:
             if isinstance(statement, ast.Definition):
                 known = definitions.get(statement.name.text)
                 if known is not None:
-                    self._ctx.report([say_names.duplicate_name(statement.name.text, statement.name.span, known.name.span, ())])
+                    self._ctx.report(
+                        [
+                            say_names.duplicate_name(
+                                statement.name.text, statement.name.span, known.name.span, ()
+                            )
+                        ]
+                    )
                 definitions.setdefault(statement.name.text, statement)
             elif isinstance(statement, ast.Import):
                 with self._ctx.collecting():
@@ -52,11 +58,19 @@ class Importer:
         if os.path.isabs(written) or "\0" in written or not path.startswith(self._root + os.sep):
             fail(say.import_outside_folder(written, blame))
         if path in chain:
-            fail(say.import_cycle([os.path.relpath(p, self._root) for p in (*chain[chain.index(path) :], path)], blame))
+            fail(
+                say.import_cycle(
+                    [os.path.relpath(p, self._root) for p in (*chain[chain.index(path) :], path)], blame
+                )
+            )
         if path in self._known:
             return self._known[path]
         try:
-            file = parse(read_source(path, os.path.normpath(os.path.join(os.path.dirname(blame.source.name), written)), blame))
+            file = parse(
+                read_source(
+                    path, os.path.normpath(os.path.join(os.path.dirname(blame.source.name), written)), blame
+                )
+            )
         except GraphSpecError as error:
             raise Failed(*error.diagnostics) from None
         space = self.namespace(file, os.path.dirname(path), statement.name.text, (*chain, path))
@@ -74,10 +88,16 @@ def read_consts(file: ast.File, frame: Frame, sets: Mapping[str, Any]) -> None:
         if isinstance(statement, ast.Const):
             first = waiting.get(statement.name.text)
             if first is not None:
-                frame.ctx.report([say_names.duplicate_name(statement.name.text, statement.name.span, first.name.span, ())])
+                frame.ctx.report(
+                    [say_names.duplicate_name(statement.name.text, statement.name.span, first.name.span, ())]
+                )
             waiting.setdefault(statement.name.text, statement)
     while waiting:
-        ready = [s for s in waiting.values() if not any(r.name in waiting for r in reads_of_expression(s.value) if not r.called)]
+        ready = [
+            s
+            for s in waiting.values()
+            if not any(r.name in waiting for r in reads_of_expression(s.value) if not r.called)
+        ]
         if not ready:
             steps = [(s.name.text, s.span) for s in waiting.values()]
             frame.ctx.report([say_names.cycle(steps, ())])
@@ -104,7 +124,9 @@ def _as_set(name: str, written: Any, given: Any, span: Span) -> Any:
     """A const given from outside, of the kind that the file gives it."""
     given = tuple(given) if isinstance(given, list) else given
     kinds = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", tuple: "a list"}
-    fits = type(given) is type(written) or (isinstance(written, float) and type(given) is int) or written is None
+    fits = (
+        type(given) is type(written) or (isinstance(written, float) and type(given) is int) or written is None
+    )
     if not fits:
         wanted = kinds.get(type(written), "a constant")
         fail(say_names.set_of_another_kind(name, wanted, repr(given), span))

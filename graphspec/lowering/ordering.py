@@ -131,7 +131,9 @@ def _makers_of(
 
 def _without_cycles(graph: nx.DiGraph, statements: list[ast.Statement], frame: Frame) -> list[ast.Statement]:
     """Report each cycle with its edges, poison the names in it, and order the rest."""
-    for knot in [k for k in nx.strongly_connected_components(graph) if len(k) > 1 or graph.has_edge(*(list(k) * 2))]:
+    for knot in [
+        k for k in nx.strongly_connected_components(graph) if len(k) > 1 or graph.has_edge(*(list(k) * 2))
+    ]:
         edges = nx.find_cycle(graph.subgraph(knot))
         steps = [(graph.edges[a, b]["name"], statements[b].span) for a, b in edges]
         frame.ctx.report([say.cycle(steps, frame.trace)])

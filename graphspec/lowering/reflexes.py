@@ -11,6 +11,8 @@ from graphspec.lowering.lookup import MISSING, search
 from graphspec.lowering.signatures import Signature
 from graphspec.syntax import ast
 
+# ruff: noqa: E501  (tables)
+
 #: functions of PyTorch, Keras, ONNX, JAX, numpy and Torch7, by the name they have here
 FUNCTIONS = {
     "Linear": "linear", "Dense": "linear", "dense": "linear", "Gemm": "linear", "fc": "linear", "InnerProduct": "linear",
@@ -71,4 +73,8 @@ def unknown_argument(argument: ast.Argument, signature: Signature, frame: Frame)
     names = [p.name for p in signature.parameters]
     here = ARGUMENTS.get(argument.name.text)
     place = argument.name.span
-    fail(say.unknown_argument(argument.name.text, signature.name, names, place, frame.trace, here if here in names else None))
+    fail(
+        say.unknown_argument(
+            argument.name.text, signature.name, names, place, frame.trace, here if here in names else None
+        )
+    )

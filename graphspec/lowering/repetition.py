@@ -7,7 +7,7 @@ from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
-from graphspec.ir import OPS, FUNCTIONS, Value, apply, made_at
+from graphspec.ir import FUNCTIONS, OPS, Value, apply, made_at
 from graphspec.lowering import bodies, calls, expressions
 from graphspec.lowering.context import Frame, fail, join
 from graphspec.lowering.lookup import describe
@@ -33,7 +33,10 @@ def each(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> tuple[A
     if piped is not None:
         fail(say.each_takes_no_piped_value(calls.stage_span(expr), frame.trace))
     variable, steps, body = _parts(expr, frame)
-    return tuple(expressions.expect_tensor(_step(body, None, variable, i, label, frame), body.span, frame) for i in steps)
+    return tuple(
+        expressions.expect_tensor(_step(body, None, variable, i, label, frame), body.span, frame)
+        for i in steps
+    )
 
 
 def _parts(expr: ast.Call, frame: Frame) -> tuple[ast.Path | None, range, ast.Expr]:
@@ -41,7 +44,6 @@ def _parts(expr: ast.Call, frame: Frame) -> tuple[ast.Path | None, range, ast.Ex
     if len(arguments) != 2 or any(a.name for a in arguments) or isinstance(arguments[1].value, ast.Range):
         fail(say.repeat_form(expr.function.text, calls.stage_span(expr), frame.trace))
     how, body = arguments[0].value, arguments[1].value
-    assert not isinstance(body, ast.Range)
     if isinstance(how, ast.Range):
         return how.name, range(_whole(how.start, frame), _whole(how.stop, frame)), body
     return None, range(_whole(how, frame)), body
@@ -67,7 +69,9 @@ def _as_call(body: ast.Expr, frame: Frame) -> ast.Call:
     fail(say.repeat_needs_a_call(body.span, frame.trace))
 
 
-def _step(body: ast.Expr, piped: Any, variable: ast.Path | None, i: int, label: str | None, frame: Frame) -> Any:
+def _step(
+    body: ast.Expr, piped: Any, variable: ast.Path | None, i: int, label: str | None, frame: Frame
+) -> Any:
     """One step: a bare call is named `label.i` itself, names inside any other hang below `label.i`."""
     name = f"{label}.{i}" if label else None
     names = dict(frame.names)
@@ -102,7 +106,12 @@ def fold(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> tuple[V
     own = calls.stage_span(expr)
     given = {a.name.text: a for a in expr.arguments if a.name}
     cells = [a for a in expr.arguments if a.name is None]
-    if piped is not None or len(cells) != 1 or set(given) != {"each", "axis", "start"} or isinstance(cells[0].value, ast.Range):
+    if (
+        piped is not None
+        or len(cells) != 1
+        or set(given) != {"each", "axis", "start"}
+        or isinstance(cells[0].value, ast.Range)
+    ):
         fail(say.fold_form(own, frame.trace))
     cell = _as_call(cells[0].value, frame)
     xs = expressions.expect_tensor(_value(given["each"], frame), given["each"].span, frame)
@@ -112,7 +121,8 @@ def fold(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> tuple[V
     axis %= len(xs.shape)
     start = _value(given["start"], frame)
     carried = tuple(
-        expressions.expect_tensor(s, given["start"].span, frame) for s in (start if isinstance(start, tuple) else (start,))
+        expressions.expect_tensor(s, given["start"].span, frame)
+        for s in (start if isinstance(start, tuple) else (start,))
     )
     length = int(frame.ctx.number(xs.shape[axis], given["each"].span, frame))
     collected: list[Value] = []

@@ -126,7 +126,13 @@ def _word(hint: Any) -> tuple[str, int | None]:
         rest = [a for a in arguments if a is not type(None)]
         if Value in rest:
             return "tensor", None
-        lists = [a for a in rest if typing.get_origin(a) in (tuple, list) or typing.get_origin(a) is not None and _word(a)[1] is not None]
+        lists = [
+            a
+            for a in rest
+            if typing.get_origin(a) in (tuple, list)
+            or (typing.get_origin(a) is not None
+            and _word(a)[1] is not None)
+        ]
         if lists:
             return _word(lists[0])[0], 0
         words = {_word(a)[0] for a in rest}

@@ -6,9 +6,7 @@ from typing import Any, NoReturn
 
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
-from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import Node, TypeRuleError, Value, made_at
-from graphspec.ir.sizes import product
 from graphspec.ir.sizes import product
 from graphspec.lowering import calls, expressions
 from graphspec.lowering.context import Frame, fail
@@ -18,7 +16,8 @@ from graphspec.ops.rules import normal_axes
 from graphspec.syntax import ast
 
 GRAD = Signature(
-    "grad", (Parameter("y", "tensor"), Parameter("x", "tensor"), Parameter("cotangent", "tensor", default=None))
+    "grad",
+    (Parameter("y", "tensor"), Parameter("x", "tensor"), Parameter("cotangent", "tensor", default=None)),
 )
 JVP = Signature("jvp", (Parameter("y", "tensor"), Parameter("x", "tensor"), Parameter("v", "tensor")))
 SIZE = Signature("size", (Parameter("x", "tensor"), Parameter("axis", "int", 0, default=None)))
@@ -87,19 +86,6 @@ def size(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:
 
 def dtype(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:
     return _tensor(expr, piped, frame).dtype
-
-
-def size(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:
-    """`size(x)`: the number of elements; `size(x, axis=[0, 2])`: that along some axes."""
-    bound = calls.bind(SIZE, expr, piped, frame)
-    x = expressions.expect_tensor(bound["x"].meaning, bound["x"].span, frame)
-    axis = calls.static_argument(SIZE.parameters[1], bound["axis"], "size", frame) if "axis" in bound else None
-    if axis is None:
-        return product(x.shape)
-    for a in axis:
-        if not isinstance(a, int) or not -len(x.shape) <= a < len(x.shape):
-            fail(say_types.static_index_out_of_range(a, len(x.shape), bound["axis"].span, frame.trace))
-    return product(tuple(x.shape[a] for a in axis))
 
 
 def _tensor(expr: ast.Call, piped: Any, frame: Frame) -> Value:

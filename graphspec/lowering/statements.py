@@ -31,7 +31,11 @@ def read_body(definition: ast.Definition, frame: Frame) -> tuple[Value, ...]:
     values = tuple(expressions.expect_tensor(r, s, frame) for r, s in zip(results, spans, strict=True))
     if definition.results is not None:
         if len(definition.results) != len(values):
-            fail(say.wrong_number_of_results(len(definition.results), len(values), definition.name.span, frame.trace))
+            fail(
+                say.wrong_number_of_results(
+                    len(definition.results), len(values), definition.name.span, frame.trace
+                )
+            )
         for value, written, span in zip(values, definition.results, spans, strict=True):
             expressions.check_type(value, written, frame, "the result", span, binds=True)
     return values
@@ -117,7 +121,15 @@ def execute(statement: ast.Statement, frame: Frame) -> None:
             _layer(statement, frame)
         case ast.Require():
             if not expressions.static_bool(statement.condition, frame):
-                fail(say.requirement_failed(statement.message, statement.condition.span, frame.site, frame.home.is_std, frame.trace))
+                fail(
+                    say.requirement_failed(
+                        statement.message,
+                        statement.condition.span,
+                        frame.site,
+                        frame.home.is_std,
+                        frame.trace,
+                    )
+                )
         case ast.Update():
             _update(statement, frame)
         case _:
@@ -133,7 +145,11 @@ def _assign(statement: ast.Assign, frame: Frame) -> None:
         if not isinstance(meaning, tuple):
             fail(say_types.cannot_unpack(len(targets), describe(meaning), statement.value.span, frame.trace))
         if len(meaning) != len(targets):
-            fail(say_types.cannot_unpack(len(targets), f"{len(meaning)} results", statement.value.span, frame.trace))
+            fail(
+                say_types.cannot_unpack(
+                    len(targets), f"{len(meaning)} results", statement.value.span, frame.trace
+                )
+            )
         meanings = meaning
     else:
         meanings = (meaning,)
@@ -141,7 +157,9 @@ def _assign(statement: ast.Assign, frame: Frame) -> None:
         bind_target(target.path, target.type, item, statement.value, frame)
 
 
-def bind_target(path: ast.Path, written: ast.Type | None, meaning: Any, value: ast.Expr, frame: Frame) -> None:
+def bind_target(
+    path: ast.Path, written: ast.Type | None, meaning: Any, value: ast.Expr, frame: Frame
+) -> None:
     """Give the meaning of a right side its left-hand name, and check the type written there."""
     if isinstance(meaning, LayerRef):
         expressions.expect_tensor(meaning, value.span, frame)
@@ -188,7 +206,16 @@ def _update(statement: ast.Update, frame: Frame) -> None:
     meaning = expressions.evaluate(statement.value, frame)
     value = expressions.as_tensor(meaning, current.type.dtype, statement.value.span, frame)
     if value.type.dtype is not current.type.dtype or value.type.shape != current.type.shape:
-        fail(say_types.annotation_mismatch(f"the update of `{name}`", str(value.type), str(current.type), statement.span, statement.value.span, frame.trace))
+        fail(
+            say_types.annotation_mismatch(
+                f"the update of `{name}`",
+                str(value.type),
+                str(current.type),
+                statement.span,
+                statement.value.span,
+                frame.trace,
+            )
+        )
     if full in frame.ctx.updates or (frame.body is not None and full in frame.body.updates):
         fail(say_names.duplicate_name(f"update {name}", statement.span, None, frame.trace))
     bodies.put_update(full, value, frame)

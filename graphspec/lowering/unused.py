@@ -30,7 +30,11 @@ def _unused(file: ast.File, frame: Frame) -> Iterator[Diagnostic]:
             case ast.Assign():
                 for target in statement.targets:
                     value = frame.names.get(target.path.text)
-                    if isinstance(value, Value) and value.node not in live and not isinstance(value.node.op, Input):
+                    if (
+                        isinstance(value, Value)
+                        and value.node not in live
+                        and not isinstance(value.node.op, Input)
+                    ):
                         yield say.leads_nowhere(target.path.text, target.span)
             case ast.Layer():
                 ref = frame.names.get(statement.path.text)

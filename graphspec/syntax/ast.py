@@ -10,7 +10,7 @@ node holding the one before as `left`, `piped` or `operand`.  Whoever walks expr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from graphspec.diagnostics import Source, Span
 
@@ -221,12 +221,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Declare:
-    """`input`, `param`, `buffer` or `noise`, by `kind`.
+    """A declaration of a tensor, by `kind`.
 
     In a file the type has a dtype; in a block it may be only a shape.  `public` is the `as` name.
     """
 
-    kind: str
+    kind: Literal["input", "param", "buffer", "noise"]
     path: Path
     type: Type
     public: Path | None

@@ -14,7 +14,9 @@ Trace = tuple[tuple[str, Span], ...]
 
 
 @diagnostic()
-def unknown_function(name: str, here: str | None, known: Iterable[str], place: Span, trace: Trace) -> Diagnostic:
+def unknown_function(
+    name: str, here: str | None, known: Iterable[str], place: Span, trace: Trace
+) -> Diagnostic:
     """A function is called that is neither a layer, a definition of the file or its imports, nor of std.
 
     `graphspec ops` lists the functions.  Names of other frameworks are pointed to the ones here:
@@ -26,7 +28,11 @@ def unknown_function(name: str, here: str | None, known: Iterable[str], place: S
     if here is not None and word is None:
         label = f"here {here}" if " " in here else f"here `{here}`"
     else:
-        label = (f"here `{word}`" if word else f"did you mean `{close[0]}`?") if close else "`graphspec ops` lists them"
+        label = (
+            (f"here `{word}`" if word else f"did you mean `{close[0]}`?")
+            if close
+            else "`graphspec ops` lists them"
+        )
     return finding(f"unknown function `{name}`", primary=Label(place, label), fixes=fixes, trace=trace)
 
 
@@ -66,7 +72,10 @@ def unknown_argument(
 def missing_argument(function: str, name: str, signature: str, place: Span, trace: Trace) -> Diagnostic:
     """A call lacks an argument that has no default."""
     return finding(
-        f"`{function}` needs `{name}`", primary=Label(place), help=(f"its arguments: `{signature}`",), trace=trace
+        f"`{function}` needs `{name}`",
+        primary=Label(place),
+        help=(f"its arguments: `{signature}`",),
+        trace=trace,
     )
 
 
@@ -113,9 +122,17 @@ def argument_twice(name: str, place: Span, first: Span, trace: Trace) -> Diagnos
 @diagnostic()
 def argument_kind(function: str, name: str, word: str, found: str, place: Span, trace: Trace) -> Diagnostic:
     """A static argument of another kind than the definition asks for."""
-    words = {"int": "an integer", "size": "an integer", "float": "a number", "bool": "true or false", "str": "a string"}
+    words = {
+        "int": "an integer",
+        "size": "an integer",
+        "float": "a number",
+        "bool": "true or false",
+        "str": "a string",
+    }
     return finding(
-        f"`{name}` of `{function}` is {words.get(word, f'a {word}')}, not {found}", primary=Label(place), trace=trace
+        f"`{name}` of `{function}` is {words.get(word, f'a {word}')}, not {found}",
+        primary=Label(place),
+        trace=trace,
     )
 
 
@@ -140,7 +157,9 @@ def fixed_by_layer(name: str, layer: str, place: Span, fixed: Span, trace: Trace
 
 
 @diagnostic()
-def requirement_failed(message: str, condition: Span, site: Span | None, is_std: bool, trace: Trace) -> Diagnostic:
+def requirement_failed(
+    message: str, condition: Span, site: Span | None, is_std: bool, trace: Trace
+) -> Diagnostic:
     """A `require` of a definition does not hold for this call."""
     if site is None:
         return finding(message, primary=Label(condition), trace=trace)
@@ -158,7 +177,9 @@ def no_return(name: str, place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def wrong_number_of_results(declared: int, returned: int, place: Span, trace: Trace) -> Diagnostic:
     """A body returns another number of results than its head declares."""
-    return finding(f"{declared} results are declared and {returned} returned", primary=Label(place), trace=trace)
+    return finding(
+        f"{declared} results are declared and {returned} returned", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
@@ -186,7 +207,9 @@ def op_owns_nothing(kind: str, name: str, place: Span, trace: Trace) -> Diagnost
 @diagnostic()
 def tensor_default(name: str, place: Span, trace: Trace) -> Diagnostic:
     """The default of a tensor argument is `none`; a number is a static argument (`k: float = 1.0`)."""
-    return finding(f"the default of the tensor `{name}` can only be `none`", primary=Label(place), trace=trace)
+    return finding(
+        f"the default of the tensor `{name}` can only be `none`", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
@@ -221,19 +244,25 @@ def gradient_twice(name: str, place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def wrong_number_of_cotangents(results: int, written: int, place: Span, trace: Trace) -> Diagnostic:
     """A `gradient` line names one cotangent per result: `gradient(dr, dt) a = ...` for two."""
-    return finding(f"the op has {results} results, and this line {written} cotangents", primary=Label(place), trace=trace)
+    return finding(
+        f"the op has {results} results, and this line {written} cotangents", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
 def gradient_type(name: str, wanted: str, found: str, place: Span, trace: Trace) -> Diagnostic:
     """A hand-written gradient has its argument's type; only what broadcasting added is summed away."""
-    return finding(f"the gradient of `{name}` is {wanted}, and this is {found}", primary=Label(place), trace=trace)
+    return finding(
+        f"the gradient of `{name}` is {wanted}, and this is {found}", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
 def gradient_of_a_constant(place: Span, trace: Trace) -> Diagnostic:
     """`grad(y, x)` and `jvp(y, x, v)` take a tensor x of the graph, or several in parentheses."""
-    return finding("a gradient is taken with respect to a tensor of the graph", primary=Label(place), trace=trace)
+    return finding(
+        "a gradient is taken with respect to a tensor of the graph", primary=Label(place), trace=trace
+    )
 
 
 # ---------------------------------------------------------------- layers and repetition
@@ -242,7 +271,9 @@ def gradient_of_a_constant(place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def layer_form(name: str, place: Span, trace: Trace) -> Diagnostic:
     """`layer enc = encoder(width=64)`: one call of a block, without its tensors."""
-    return finding(f"`layer {name}` is one call of a block without its tensors", primary=Label(place), trace=trace)
+    return finding(
+        f"`layer {name}` is one call of a block without its tensors", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
@@ -255,7 +286,9 @@ def layer_of_an_op(name: str, place: Span, trace: Trace) -> Diagnostic:
 def layer_with_a_tensor(name: str, layer: str, place: Span, trace: Trace) -> Diagnostic:
     """A `layer` is declared without its tensors; they are given where it is applied."""
     return finding(
-        f"the tensor `{name}` is given where the layer is applied: `{layer}(...)`", primary=Label(place), trace=trace
+        f"the tensor `{name}` is given where the layer is applied: `{layer}(...)`",
+        primary=Label(place),
+        trace=trace,
     )
 
 
@@ -273,7 +306,9 @@ def repeat_form(name: str, place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def repeat_needs_a_value(place: Span, trace: Trace) -> Diagnostic:
     """`repeat` chains a call on the value piped into it: `x -> repeat(4, block(...))`."""
-    return finding("`repeat` needs one value piped into it", primary=Label(place, "`x -> repeat(...)`"), trace=trace)
+    return finding(
+        "`repeat` needs one value piped into it", primary=Label(place, "`x -> repeat(...)`"), trace=trace
+    )
 
 
 @diagnostic()
@@ -326,13 +361,19 @@ def fold_axis(what: str, type: str, place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def fold_results(carried: int, found: int, place: Span, trace: Trace) -> Diagnostic:
     """A cell returns what it carries on, and one value that is collected."""
-    return finding(f"the cell returns {found} values where {carried + 1} are needed", primary=Label(place), trace=trace)
+    return finding(
+        f"the cell returns {found} values where {carried + 1} are needed", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
 def fold_carried(position: int, before: str, after: str, place: Span, trace: Trace) -> Diagnostic:
     """What a cell carries on keeps its type from step to step."""
-    return finding(f"carried value {position} is {before} before a step and {after} after it", primary=Label(place), trace=trace)
+    return finding(
+        f"carried value {position} is {before} before a step and {after} after it",
+        primary=Label(place),
+        trace=trace,
+    )
 
 
 @diagnostic()
@@ -372,7 +413,9 @@ def sampler_dtype(name: str, type: str, allowed: Sequence[str], place: Span, tra
 @diagnostic()
 def sampler_rank(name: str, rank: int, type: str, place: Span, trace: Trace) -> Diagnostic:
     """A sampler computes its spread from the fans of a weight, which has at least two axes."""
-    return finding(f"`{name}` needs a weight of rank {rank} or more, not {type}", primary=Label(place), trace=trace)
+    return finding(
+        f"`{name}` needs a weight of rank {rank} or more, not {type}", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
@@ -385,13 +428,17 @@ def unknown_choice(name: str, given: str, choices: Sequence[str], place: Span, t
 @diagnostic()
 def noise_without_sampler(name: str, place: Span, trace: Trace) -> Diagnostic:
     """Noise is drawn anew for each call, so it says how: `noise eps: f32[N] ~ normal()`."""
-    return finding(f"noise `{name}` does not say how it is drawn", primary=Label(place, "add `~ normal()`"), trace=trace)
+    return finding(
+        f"noise `{name}` does not say how it is drawn", primary=Label(place, "add `~ normal()`"), trace=trace
+    )
 
 
 @diagnostic()
 def start_needs_an_input(name: str, place: Span, trace: Trace) -> Diagnostic:
     """An initial value is computed from constants only, not from inputs or other parameters."""
-    return finding(f"an initial value depends on no input, and this one on `{name}`", primary=Label(place), trace=trace)
+    return finding(
+        f"an initial value depends on no input, and this one on `{name}`", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
@@ -403,13 +450,19 @@ def file_outside_input(place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def file_form(place: Span, trace: Trace) -> Diagnostic:
     """`file("data/iris.npz", "measurements")`: a path in quotes, and the array's name in an archive."""
-    return finding("`file` takes a path and an array's name, both in quotes", primary=Label(place), trace=trace)
+    return finding(
+        "`file` takes a path and an array's name, both in quotes", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
 def file_without_folder(path: str, place: Span, trace: Trace) -> Diagnostic:
     """A text that is no file has no folder for its data; give `gs.loads` a `base`."""
-    return finding(f'"{path}" is relative to the spec\'s folder, and this text has none', primary=Label(place), trace=trace)
+    return finding(
+        f'"{path}" is relative to the spec\'s folder, and this text has none',
+        primary=Label(place),
+        trace=trace,
+    )
 
 
 @diagnostic()

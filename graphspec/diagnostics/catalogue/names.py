@@ -37,15 +37,17 @@ def duplicate_name(name: str, place: Span, first: Span | None, trace: Trace) -> 
     A layer that is applied twice on purpose is declared once: `layer enc = encoder(64)`.
     """
     secondary = (Label(first, "first given here"),) if first is not None and first != place else ()
-    return finding(f"`{name}` is given twice", primary=Label(place, "given again"), secondary=secondary, trace=trace)
+    return finding(
+        f"`{name}` is given twice", primary=Label(place, "given again"), secondary=secondary, trace=trace
+    )
 
 
 @diagnostic()
 def needs_a_name(what: str, kind: str, place: Span, trace: Trace) -> Diagnostic:
     """A call that owns weights has no name, so its parameters cannot be asked for, saved or loaded.
 
-        y = linear(x, 3) / 2                # wrong: what would `weight` be called?
-        y = (linear(x, 3) as fc) / 2        # right: `fc.weight`, `fc.bias`
+    y = linear(x, 3) / 2                # wrong: what would `weight` be called?
+    y = (linear(x, 3) as fc) / 2        # right: `fc.weight`, `fc.bias`
     """
     kinds = {"param": "weights", "buffer": "state", "noise": "noise"}
     name = what.rpartition(".")[2]
@@ -61,15 +63,17 @@ def needs_a_name(what: str, kind: str, place: Span, trace: Trace) -> Diagnostic:
 def value_of_a_layer(name: str, layer: str, uses: Sequence[str], place: Span, trace: Trace) -> Diagnostic:
     """A value is asked of a layer, but values belong to its applications.
 
-        layer enc = encoder(64)
-        a = enc(left)
-        b = enc(right)
-        y = enc.embed       # wrong: `a.embed` or `b.embed`?
+    layer enc = encoder(64)
+    a = enc(left)
+    b = enc(right)
+    y = enc.embed       # wrong: `a.embed` or `b.embed`?
     """
     shown = ", ".join(f"`{u}`" for u in uses)
     return finding(
         f"`{name}` is no value: `{layer}` is a layer, and values belong to its applications",
-        primary=Label(place, f"one of {shown}?" if uses else f"`{layer}` is not applied in a way that makes it"),
+        primary=Label(
+            place, f"one of {shown}?" if uses else f"`{layer}` is not applied in a way that makes it"
+        ),
         trace=trace,
     )
 
@@ -101,15 +105,17 @@ def not_visible_in_a_body(name: str, place: Span, outside: Span, trace: Trace) -
 @diagnostic()
 def function_as_value(name: str, place: Span, trace: Trace) -> Diagnostic:
     """A function is used as a value.  `f(...)` finds functions; elsewhere a name is a value."""
-    return finding(f"`{name}` is a function, not a value", primary=Label(place, f"call it: `{name}(...)`"), trace=trace)
+    return finding(
+        f"`{name}` is a function, not a value", primary=Label(place, f"call it: `{name}(...)`"), trace=trace
+    )
 
 
 @diagnostic()
 def cycle(steps: Sequence[tuple[str, Span]], trace: Trace) -> Diagnostic:
     """Values depend on each other in a circle.  The graph of names has no cycles.
 
-        a = b + 1
-        b = a * 2           # wrong
+    a = b + 1
+    b = a * 2           # wrong
     """
     names = [name for name, _ in steps]
     ring = " -> ".join([*names, names[0]])
@@ -125,7 +131,9 @@ def cycle(steps: Sequence[tuple[str, Span]], trace: Trace) -> Diagnostic:
 @diagnostic()
 def const_not_static(name: str, what: str, place: Span) -> Diagnostic:
     """A const is a number, a boolean, a string or a list of these, known before any array exists."""
-    return finding(f"`const {name}` is {what}, not a constant", primary=Label(place, "write `name = ...` for a value"))
+    return finding(
+        f"`const {name}` is {what}, not a constant", primary=Label(place, "write `name = ...` for a value")
+    )
 
 
 @diagnostic()
@@ -143,7 +151,9 @@ def unknown_set(name: str, known: Iterable[str]) -> Diagnostic:
 @diagnostic()
 def set_of_another_kind(name: str, wanted: str, given: str, place: Span) -> Diagnostic:
     """`--set` gives a const a value of another kind than the file does."""
-    return finding(f"`{name}` is {wanted}, and {given} was given for it", primary=Label(place, "declared here"))
+    return finding(
+        f"`{name}` is {wanted}, and {given} was given for it", primary=Label(place, "declared here")
+    )
 
 
 @diagnostic()
@@ -184,4 +194,3 @@ def leads_nowhere(name: str, place: Span) -> Diagnostic:
 def no_result(place: Span) -> Diagnostic:
     """A file without an `output`, `loss` or `objective`: values can only be asked for with `--of`."""
     return finding("the file declares no `output`, `loss` or `objective`")
-

@@ -20,7 +20,9 @@ def type_rule(error: Any, place: Span, operands: tuple[Label, ...], inside: str,
     return make(error.message, error.help, place, operands, inside, trace)
 
 
-def _refused(message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace) -> Diagnostic:
+def _refused(
+    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+) -> Diagnostic:
     return finding(
         message,
         primary=Label(place),
@@ -50,7 +52,7 @@ def dtype_mismatch(
 ) -> Diagnostic:
     """Values of different dtypes meet, or an op does not take this dtype.  Dtypes never mix silently.
 
-        y = x + cast(counts, f32)
+    y = x + cast(counts, f32)
     """
     return _refused(message, help, place, operands, inside, trace)
 
@@ -77,7 +79,14 @@ def bad_argument(
 
 @diagnostic()
 def pattern_mismatch(
-    function: str, pattern: str, type: str, why: str, place: Span, made: Span | None, written: Span, trace: Trace
+    function: str,
+    pattern: str,
+    type: str,
+    why: str,
+    place: Span,
+    made: Span | None,
+    written: Span,
+    trace: Trace,
 ) -> Diagnostic:
     """An argument does not have the shape that the pattern in the definition asks for.
 
@@ -94,7 +103,9 @@ def pattern_mismatch(
 
 
 @diagnostic()
-def annotation_mismatch(what: str, found: str, written: str, at: Span, place: Span, trace: Trace) -> Diagnostic:
+def annotation_mismatch(
+    what: str, found: str, written: str, at: Span, place: Span, trace: Trace
+) -> Diagnostic:
     """A value does not have the type that is written beside its name."""
     secondary = (Label(place, f"this is {found}"),) if place != at else ()
     return finding(f"{what} is {found}, not {written}", primary=Label(at), secondary=secondary, trace=trace)
@@ -116,10 +127,10 @@ def shared_parameter_conflict(
 
 @diagnostic()
 def size_needed(name: str, place: Span, declared: Span | None, trace: Trace) -> Diagnostic:
-    """A dim decides the graph (it bounds a repetition, or stands in a static condition), so it needs a number.
+    """A dim decides the graph (it bounds a repetition, or stands in a condition), so it needs a number.
 
-        dim E = 4
-        experts = each(e in 0..E, expert(x)) as experts
+    dim E = 4
+    experts = each(e in 0..E, expert(x)) as experts
     """
     return finding(
         f"`{name}` decides the graph here and needs a number",
@@ -180,7 +191,7 @@ def constraint_broken(constraint: str, values: Mapping[str, int], place: Span) -
 
 @diagnostic()
 def sizes_turned_out(left: str, a: int, right: str, b: int, relation: str, place: Span | None) -> Diagnostic:
-    """Two sizes that could not be told apart by their symbols turned out not to fit, with the numbers known."""
+    """Two sizes that could not be told apart by their symbols turned out not to fit."""
     words = "equal" if relation == "==" else "in order"
     return finding(
         f"`{left}` and `{right}` had to be {words} and are {a} and {b}",
@@ -191,7 +202,9 @@ def sizes_turned_out(left: str, a: int, right: str, b: int, relation: str, place
 @diagnostic()
 def ellipsis_not_bound(place: Span, trace: Trace) -> Diagnostic:
     """`...` in a type stands for what the `...` of the body's patterns matched, and no pattern has one."""
-    return finding("`...` stands for nothing here: no argument's pattern has one", primary=Label(place), trace=trace)
+    return finding(
+        "`...` stands for nothing here: no argument's pattern has one", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
@@ -200,7 +213,9 @@ def condition_not_static(type: str, place: Span, trace: Trace) -> Diagnostic:
     return finding(
         f"a condition is decided before arrays exist, and this is a tensor {type}",
         primary=Label(place),
-        help=("for tensors write `where(condition, a, b)`, `logical_and(a, b)`, `logical_or`, `logical_not`",),
+        help=(
+            "for tensors write `where(condition, a, b)`, `logical_and(a, b)`, `logical_or`, `logical_not`",
+        ),
         trace=trace,
     )
 
@@ -260,13 +275,21 @@ def several_results(count: int, place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def cannot_unpack(targets: int, what: str, place: Span, trace: Trace) -> Diagnostic:
     """The names on the left are not as many as the results on the right."""
-    return finding(f"{targets} names stand on the left, and the right side is {what}", primary=Label(place), trace=trace)
+    return finding(
+        f"{targets} names stand on the left, and the right side is {what}", primary=Label(place), trace=trace
+    )
 
 
 @diagnostic()
 def loss_not_scalar(kind: str, name: str, type: str, place: Span) -> Diagnostic:
     """A loss is a scalar.  Say how the elements are reduced: `mean(...)`, `sum(...)`."""
-    fix = Fix("take the mean", (Edit(Span(place.source, place.start, place.start), "mean("), Edit(Span(place.source, place.end, place.end), ")")))
+    fix = Fix(
+        "take the mean",
+        (
+            Edit(Span(place.source, place.start, place.start), "mean("),
+            Edit(Span(place.source, place.end, place.end), ")"),
+        ),
+    )
     return finding(
         f"a {kind} is a scalar, and `{name}` is {type}",
         primary=Label(place, "reduce it: `mean(...)` or `sum(...)`"),
@@ -314,7 +337,10 @@ def two_ellipses(place: Span, trace: Trace) -> Diagnostic:
 def slice_step_not_positive(step: int, place: Span, trace: Trace) -> Diagnostic:
     """The step of a slice is 1 or more; `flip(x, axis=0)` turns an axis round."""
     return finding(
-        f"the step of a slice cannot be {step}", primary=Label(place), help=("`flip(x, axis=0)` reverses",), trace=trace
+        f"the step of a slice cannot be {step}",
+        primary=Label(place),
+        help=("`flip(x, axis=0)` reverses",),
+        trace=trace,
     )
 
 

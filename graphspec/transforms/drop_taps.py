@@ -1,17 +1,20 @@
-"""Removes taps, the named identities that keep values apart until differentiation is done."""
+"""Removes what is there for differentiation only: taps and `stop_gradient`, which are identities."""
 
 from __future__ import annotations
 
 from graphspec.ir import Graph, Node, Tap, Value, rebuild
+from graphspec.ops.rounding import StopGradient
 
 
 def drop_taps(graph: Graph) -> Graph:
-    """Replace each tap by what it taps.  Needs differentiation done: the gradients asked for name taps.
+    """Replace each tap, and each `stop_gradient`, by its operand.
 
-    y = tap(x)   becomes   y = x
+    Needs differentiation done: the gradients asked for name taps, and a stopped one would flow again.
+
+        y = tap(x)   becomes   y = x
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-        return inputs[0] if isinstance(node.op, Tap) else None
+        return inputs[0] if isinstance(node.op, Tap | StopGradient) else None
 
     return rebuild(graph, rule)

@@ -50,8 +50,13 @@ def transpose_of_transpose(node: Node, inputs: tuple[Value, ...]) -> Value | Non
 
 
 def broadcast_of_broadcast(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """broadcast_to(broadcast_to(x, s), t) = broadcast_to(x, t), and broadcast_to(x, shape(x)) = x."""
-    source = _through("broadcast_to", inputs[0])
+    """broadcast_to(broadcast_to(x, s), t) = broadcast_to(x, t), and broadcast_to(x, shape(x)) = x.
+
+    A reshape that only puts axes of size 1 in front is done by broadcasting, too.
+    """
+    source = inputs[0]
+    while _is_broadcast(source):
+        source = source.node.inputs[0]
     shape = node.types[0].shape
     if source.shape == shape:
         return source
@@ -81,7 +86,7 @@ def broadcast_implied(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...
     """x * broadcast_to(c, shape(x)) = x * c: elementwise ops broadcast their operands by themselves."""
     changed = inputs
     for i, value in enumerate(inputs):
-        if value.node.op.name != "broadcast_to":
+        if not _is_broadcast(value):
             continue
         trial = (*changed[:i], value.node.inputs[0], *changed[i + 1 :])
         if _has_types(node, trial):
@@ -95,6 +100,14 @@ def _has_types(node: Node, inputs: tuple[Value, ...]) -> bool:
     except TypeRuleError:  # an outer product, which only a written-out axis may make
         return False
     return (types if isinstance(types, tuple) else (types,)) == node.types
+
+
+def _is_broadcast(value: Value) -> bool:
+    """Whether a value is its node's operand as numpy broadcasts it."""
+    if value.node.op.name != "reshape":
+        return value.node.op.name == "broadcast_to"
+    shape = value.node.inputs[0].shape
+    return value.shape == (1,) * (len(value.shape) - len(shape)) + shape
 
 
 def _through(name: str, value: Value) -> Value:

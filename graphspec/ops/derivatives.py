@@ -33,7 +33,7 @@ class Grad(Op):
             raise TypeRuleError(
                 f"`grad` needs a cotangent for a value that is not a scalar, and it is {y}",
                 help=f"give `cotangent=` a value of type {y}, or differentiate `sum(...)` of it",
-                id="grad-of-tensor",
+                id="gradient-of-tensor",
             )
         return tuple(xs)
 

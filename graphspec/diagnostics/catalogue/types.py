@@ -15,7 +15,12 @@ DTYPES = ("bool", "i32", "i64", "f16", "f32", "f64")
 
 def type_rule(error: Any, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace) -> Diagnostic:
     """An op's refusal of its operands, under the id that the op gives it."""
-    makers = {"dtype-mismatch": dtype_mismatch, "outer-product": outer_product, "bad-argument": bad_argument}
+    makers = {
+        "dtype-mismatch": dtype_mismatch,
+        "outer-product": outer_product,
+        "bad-argument": bad_argument,
+        "gradient-of-tensor": gradient_of_tensor,
+    }
     make = makers.get(error.id, shape_mismatch)
     return make(error.message, error.help, place, operands, inside, trace)
 
@@ -42,6 +47,19 @@ def shape_mismatch(
     Two symbols, or a symbol and a number, are different sizes unless a constraint equates them
     (`dim M where M == N`); a symbol never broadcasts as 1.  The places where the operands were made are
     shown with their types.
+    """
+    return _refused(message, help, place, operands, inside, trace)
+
+
+@diagnostic()
+def gradient_of_tensor(
+    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+) -> Diagnostic:
+    """`grad(y, x)` of a y that is not a scalar: each element of y has a gradient of its own.
+
+    A cotangent weighs them, one number for each element; `sum(y)` weighs all of them alike.
+
+    g = grad(y, x, cotangent=v)
     """
     return _refused(message, help, place, operands, inside, trace)
 

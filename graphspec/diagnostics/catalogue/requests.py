@@ -48,7 +48,7 @@ def empty_request(what: str) -> Diagnostic:
 
 
 @diagnostic()
-def several_results(text: str, count: int) -> Diagnostic:
+def not_one_value(text: str, count: int) -> Diagnostic:
     """An expression that is asked for has several results; a request is for one value.
 
     Name its results in the spec (`mu, var = moments(x)`) and ask for these.

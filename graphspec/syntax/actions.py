@@ -52,7 +52,7 @@ class Actions:
     def joined(self, span: Span) -> ast.Path:
         """A dotted name or pattern, whose parts must touch."""
         text = span.text
-        if text.isascii() and not any(c in text for c in " \t\r\n\f"):
+        if not any(c in text for c in " \t\r\n\f"):
             return ast.Path(text, span)
         from graphspec.diagnostics.catalogue.syntax import spaced_name
 
@@ -190,11 +190,14 @@ class Actions:
             elif not sizes:
                 count = 0
         if word.text not in WORDS or (shape is not None and count is None) or (count is not None and word.text == "str"):
-            from graphspec.diagnostics.catalogue.syntax import unknown_argument_word
+            from graphspec.diagnostics.catalogue.syntax import typed_argument, unknown_argument_word
 
-            self.found.append(
-                unknown_argument_word(self.path_of(name), self.path_of(word), shape.span if shape else None)
-            )
+            if shape is not None and word.text not in WORDS:
+                fixed = f"{name.text}{shape.span.text}"
+                self.found.append(typed_argument(Span(self.source, name.start, shape.span.end), fixed))
+            else:
+                place = Span(self.source, word.start, shape.span.end if shape else word.end)
+                self.found.append(unknown_argument_word(place, place.text))
             return ast.TensorParameter(self.path_of(name), shape, default, span)
         return ast.StaticParameter(self.path_of(name), word.text, count, default, span)
 
@@ -245,10 +248,20 @@ class Actions:
 
     def on_stage(self, parts: Parts, span: Span) -> ast.Call:
         path, arguments, _, label = parts
+        self.check_ranges(path, arguments or ())
         return ast.Call(path, arguments or (), label, None, arguments is None, span)
 
     def on_call(self, parts: Parts, span: Span) -> ast.Call:
+        self.check_ranges(*parts)
         return ast.Call(parts[0], parts[1], None, None, False, span)
+
+    def check_ranges(self, function: ast.Path, arguments: tuple[ast.Argument, ...]) -> None:
+        """`i in a..b` stands first in `repeat` and `each`, nowhere else."""
+        for i, argument in enumerate(arguments):
+            if isinstance(argument.value, ast.Range) and (i > 0 or function.text not in ("repeat", "each")):
+                from graphspec.diagnostics.catalogue.syntax import misplaced_range
+
+                self.found.append(misplaced_range(argument.span))
 
     def on_labelled(self, parts: Parts, span: Span) -> ast.Call:
         call, _, label = parts

@@ -45,7 +45,8 @@ class Mark:
 class Repair:
     """What an error says, and the tokens meant, or None where that cannot be known.
 
-    `resume` is the place to go on at, where it is not the end of the broken statement; `leave` ends the innermost body.
+    `resume` is the place to go on at, where that is not behind the token or the broken statement; `leave` ends the
+    innermost body.
     """
 
     diagnostic: Diagnostic | None
@@ -65,18 +66,28 @@ class Trouble:
     """An error as the doctor sees it.
 
     `token` cannot follow; `statement` are the tokens of the statement before it; `accepted` could stand here.
-    `values` is the stack of values read so far, `in_body` says that the statement stands in braces.
+    `places` are those of the values on the stack, `in_body` says that the statement stands in braces, whose `{` is
+    `opener`.
     """
 
     source: Source
     token: Token
     statement: list[Token]
     accepted: frozenset[str]
-    values: list[Any]
+    places: list[tuple[int, int]]
     lexer: Lexer
     brackets: Brackets
-    in_body: bool
     opener: Token | None
+
+    @property
+    def in_body(self) -> bool:
+        return self.opener is not None
+
+    @property
+    def inside_brackets(self) -> bool:
+        """Whether the statement has a `(` or `[` open."""
+        brackets = self.lexer.brackets
+        return bool(brackets) and brackets[-1].type != "LBRACE"
 
     @property
     def previous(self) -> Token | None:
@@ -115,7 +126,7 @@ class Automaton:
         self.outcome = Outcome()
         self.brackets = Brackets(self.source.text)
         self.actions = actions or Actions(self.source)
-        self._calls = [getattr(self.actions, f"on_{rule.action}", None) for rule in self.tables.rules]
+        self._calls: list[Any] = [getattr(self.actions, f"on_{rule.action}", None) for rule in self.tables.rules]
         self._tainted = False
         self._recoveries = 0
 
@@ -244,8 +255,7 @@ class Automaton:
         """Say what is wrong, then read what was meant, or skip the statement."""
         mark = self.marks[-1]
         trouble = Trouble(
-            self.source, token, self.statement, self.accepted(), self.values, self.lexer, self.brackets,
-            len(self.marks) > 1, mark.opener,
+            self.source, token, self.statement, self.accepted(), self.places, self.lexer, self.brackets, mark.opener
         )  # fmt: skip
         repair = self.doctor(trouble)
         if repair.diagnostic is not None and not self._tainted:
@@ -253,6 +263,8 @@ class Automaton:
         if repair.tokens is not None and self.accepts([t.type for t in repair.tokens]):
             for meant in repair.tokens:
                 self.feed(meant)
+            if repair.resume is not None:
+                self.lexer.position = repair.resume
             self.lexer.previous = self.statement[-1] if self.statement else self.marks[-1].previous
             return
         self.panic(token, repair.resume, repair.leave)

@@ -40,6 +40,11 @@ class Brackets:
                     del waiting[depth:]
         return found
 
+    @cached_property
+    def closers(self) -> frozenset[int]:
+        """The offsets of the closers that close something."""
+        return frozenset(self.pairs.values())
+
     def closer(self, opener: int) -> int | None:
         return self.pairs.get(opener)
 

@@ -81,7 +81,8 @@ def look_alike_character(place: Span, name: str, meant: str) -> Diagnostic:
         z = a - b
     """
     if meant.strip():
-        message, repair = f"`{place.text}` ({name}) only looks like `{meant}`", f"write `{meant}`"
+        message = f"`{place.text}` ({name}) is written `{meant.strip()}` here"
+        repair = f"write `{meant.strip()}`"
     else:
         message, repair = f"there is an invisible character here ({name})", "remove it"
         repair = "write a plain space" if meant else repair
@@ -217,7 +218,7 @@ def broken_line(place: Span, operator: str, join: Span | None) -> Diagnostic:
 
 
 @diagnostic()
-def arrow_at_line_end(arrow: Span, gap: Span) -> Diagnostic:
+def arrow_at_line_end(arrow: Span, gap: Span | None) -> Diagnostic:
     """`->` stands at the end of a line; it belongs at the start of the next.
 
         y = image ->
@@ -230,12 +231,13 @@ def arrow_at_line_end(arrow: Span, gap: Span) -> Diagnostic:
           -> conv2d(6, kernel_size=5) as conv1
           -> relu
     """
-    space = gap.text.replace("->", "", 1)
     return finding(
         "a line that goes on starts with `->`; it does not end with it",
         primary=Label(arrow),
-        fixes=replacing("move the `->` to the next line", gap, f"{space.lstrip(' ')}-> "),
-    )
+        fixes=() if gap is None else replacing(
+            "move the `->` to the next line", gap, gap.text.replace("->", "", 1).lstrip(" ") + "-> "
+        ),
+    )  # fmt: skip
 
 
 @diagnostic()
@@ -265,7 +267,7 @@ def else_on_new_line(word: Span, gap: Span) -> Diagnostic:
 
 
 @diagnostic()
-def two_statements_on_a_line(following: Span) -> Diagnostic:
+def two_statements_on_a_line(following: Span, gap: Span, indent: str) -> Diagnostic:
     """A second statement begins on the line of the first.
 
         a = relu(x) b = tanh(x)
@@ -278,6 +280,7 @@ def two_statements_on_a_line(following: Span) -> Diagnostic:
     return finding(
         f"the statement before `{following.text}` is complete, and a line holds one statement",
         primary=Label(following),
+        fixes=replacing(f"begin a new line before `{following.text}`", gap, f"\n{indent}"),
     )
 
 
@@ -418,6 +421,24 @@ def unnamed_value(place: Span, help: str) -> Diagnostic:
 
 
 @diagnostic()
+def operator_after_pipe(place: Span, edits: tuple[Edit, ...]) -> Diagnostic:
+    """An operator follows a pipe.  `->` binds loosest, and its right side is one call: `a + b -> f` is `f(a + b)`.
+
+        y = x -> linear(3) as fc + 1
+
+    is to be
+
+        y = (x -> linear(3) as fc) + 1
+    """
+    return finding(
+        f"`->` binds looser than `{place.text}`, and takes one call on its right",
+        primary=Label(place),
+        help=() if edits else ("put the pipe in parentheses",),
+        fixes=(Fix("put the pipe in parentheses", edits),) if edits else (),
+    )
+
+
+@diagnostic()
 def label_without_call(place: Span) -> Diagnostic:
     """`as` names a call, the last one before it; here something else stands before it.
 
@@ -486,7 +507,7 @@ def missing_dtype(place: Span, word: str, name: str) -> Diagnostic:
 
 
 @diagnostic()
-def type_without_sizes(place: Span) -> Diagnostic:
+def type_without_sizes(place: Span, known: bool) -> Diagnostic:
     """A type has a dtype and sizes, also where there are none: `f32[]` is a scalar.
 
         input weight: f32
@@ -495,6 +516,12 @@ def type_without_sizes(place: Span) -> Diagnostic:
 
         input weight: f32[]
     """
+    if not known:
+        return finding(
+            f"a type stands here, and `{place.text}` is none",
+            primary=Label(place),
+            help=("a type is sizes in brackets, `[N, D]`, with a dtype before them or not",),
+        )
     return finding(
         f"the type `{place.text}` has no sizes",
         primary=Label(place),
@@ -621,7 +648,7 @@ def chained_comparison(second: Span, first: Span, middle: Span) -> Diagnostic:
         primary=Label(second, "the second comparison"),
         secondary=(Label(first, "the first"),),
         fixes=replacing(
-            f"write `and {middle.text} {second.text}`",
+            f"write `... {first.text} {middle.text} and {middle.text} {second.text} ...`",
             Span(second.source, second.start, second.start),
             f"and {middle.text} ",
         ),

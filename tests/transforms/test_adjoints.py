@@ -236,3 +236,13 @@ def test_an_operation_without_derivative_is_named_with_the_definitions_around_it
         cotangents({y: one(y)}, [x], {x: "x"})
     expected = "`opaque`, in `inner`, in `outer`" if depth == 2 else "`opaque`, in `inner`"
     assert raised.value.diagnostics[0].message.startswith(expected)
+
+
+def test_definitions_nested_as_deep_as_the_language_allows():
+    make = wave
+    for i in range(100):
+        make = definition(f"f{i}", lambda x, inner=make: inner(x)[0] * 1.01, ROW)
+    x = given("x", N)
+    (dx,) = assert_right(total(make(x)[0]), x)
+    (ddx,) = gradient(total(dx * dx), x)
+    assert ddx.type == x.type

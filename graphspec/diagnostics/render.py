@@ -16,13 +16,22 @@ TAB = 4
 WIDEST = 160
 """Columns of a source line that are shown; a longer one is cut around the first mark."""
 
-_COLORS = {"error": "1;31", "warning": "1;33", "note": "1;36", "secondary": "1;34", "gutter": "1;34", "bold": "1"}
+_COLORS = {
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;36",
+    "secondary": "1;34",
+    "gutter": "1;34",
+    "bold": "1",
+}
 
 
 def render_text(d: Diagnostic, color: bool = False) -> str:
     """The diagnostic as a person reads it: message, marked source lines, path of blocks, notes, help."""
     paint = _Paint(color)
-    lines = [paint(d.severity, f"{d.severity}[{d.id}]") + paint("bold", f": {visible(d.message, newlines=True)}")]
+    lines = [
+        paint(d.severity, f"{d.severity}[{d.id}]") + paint("bold", f": {visible(d.message, newlines=True)}")
+    ]
     files = _by_file(d)
     width = max((len(str(mark.line)) for marks in files.values() for mark in marks), default=1)
     gutter = " " * (width + 1)
@@ -43,7 +52,7 @@ def render_text(d: Diagnostic, color: bool = False) -> str:
 
 
 def to_json(d: Diagnostic) -> dict[str, Any]:
-    """The diagnostic as data; keys are stable, lines and columns count from 1, offsets from 0, in code points."""
+    """The diagnostic as data with stable keys; lines and columns count from 1, offsets from 0."""
     return {
         "id": d.id,
         "severity": d.severity,
@@ -76,7 +85,7 @@ def visible(text: str, newlines: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A stretch of one line to underline: `column` from 1, `start` and `end` offsets in the line, and its label."""
+    """A stretch of one line to underline, from `start` to `end` (offsets in the line), and its label."""
 
     line: int
     start: int
@@ -137,20 +146,19 @@ _Placed = tuple[int, int, _Mark]
 
 
 def _rows(marks: list[_Mark], columns: list[int]) -> list[list[_Placed]]:
-    """Marks as (from column, to column, mark), in rows where none touches another or its label; primary highest."""
+    """Marks as (from column, to column, mark), in rows where none meets another or its label."""
     rows: list[tuple[list[_Placed], list[tuple[int, int]]]] = []
     for mark in sorted(marks, key=lambda m: (not m.primary, -m.start, m.end)):
         start = columns[min(mark.start, len(columns) - 1)]
         end = max(columns[min(mark.end, len(columns) - 1)], start + 1)
         right = end + (1 + _width(visible(mark.text)) if mark.text else 0)
-        for placed, taken in rows:
-            if all(right < left or start > stop for left, stop in taken):
-                break
-        else:
-            placed, taken = [], []
-            rows.append((placed, taken))
-        placed.append((start, end, mark))
-        taken.append((start, right))
+        fits = (row for row in rows if all(right < left or start > stop for left, stop in row[1]))
+        row = next(fits, None)
+        if row is None:
+            row = ([], [])
+            rows.append(row)
+        row[0].append((start, end, mark))
+        row[1].append((start, right))
     return [sorted(placed, key=lambda p: p[0]) for placed, _ in rows]
 
 

@@ -1,7 +1,7 @@
 """From productions to abstract syntax: one method for each rule of the grammar, called as the parser reduces.
 
-Nothing recurses: a node is built when its parts are there, so a chain of ten thousand `+` or `->` is no deeper
-than one.  What a method finds wrong goes to `found`; it still returns a node, so that reading goes on.
+Nothing recurses: a node is built when its parts are there, so a chain of ten thousand `+` or `->` is no
+deeper than one.  What a method finds wrong goes to `found`; it still returns a node, so that reading goes on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Actions:
     # ---------------------------------------------------------------- the file
 
     def on_start(self, parts: Parts, span: Span) -> ast.File:
-        """Documentation right under the header, or before it, is the file's; other goes to the next statement."""
+        """Documentation right under the header, or before it, is the file's; other the next statement's."""
         header = next(i for i, part in enumerate(parts) if isinstance(part, Header))
         docs = [part.text for part in parts[:header]]
         line = self.source.position(parts[header].span.end)[0]
@@ -71,9 +71,7 @@ class Actions:
         while rest and isinstance(rest[0], Token) and self.source.position(rest[0].start)[0] == line + 1:
             docs.append(rest.pop(0).text)
             line += 1
-        return ast.File(
-            self.source, parts[header].version, self.documented(rest), doc=_doc(docs), span=span
-        )
+        return ast.File(self.source, parts[header].version, self.documented(rest), doc=_doc(docs), span=span)
 
     def documented(self, parts: Parts) -> tuple[Any, ...]:
         """The statements among `parts`, each with the `##` lines above it."""
@@ -154,7 +152,9 @@ class Actions:
         return ast.Layer(parts[1], parts[2], span)
 
     def on_import_(self, parts: Parts, span: Span) -> ast.Import:
-        return ast.Import(ast.String(parts[1].text[1:-1], self.span_of(parts[1])), self.path_of(parts[3]), span)
+        return ast.Import(
+            ast.String(parts[1].text[1:-1], self.span_of(parts[1])), self.path_of(parts[3]), span
+        )
 
     def on_assign(self, parts: Parts, span: Span) -> ast.Assign:
         return ast.Assign(tuple(parts[:-1]), parts[-1], span)
@@ -189,8 +189,12 @@ class Actions:
                 count = sizes[0].value
             elif not sizes:
                 count = 0
-        if word.text not in WORDS or (shape is not None and count is None) or (count is not None and word.text == "str"):
-            from graphspec.diagnostics.catalogue.syntax import typed_argument, unknown_argument_word
+        if (
+            word.text not in WORDS
+            or (shape is not None and count is None)
+            or (count is not None and word.text == "str")
+        ):
+            from graphspec.diagnostics.catalogue.statements import typed_argument, unknown_argument_word
 
             if shape is not None and word.text not in WORDS:
                 fixed = f"{name.text}{shape.span.text}"
@@ -259,7 +263,7 @@ class Actions:
         """`i in a..b` stands first in `repeat` and `each`, nowhere else."""
         for i, argument in enumerate(arguments):
             if isinstance(argument.value, ast.Range) and (i > 0 or function.text not in ("repeat", "each")):
-                from graphspec.diagnostics.catalogue.syntax import misplaced_range
+                from graphspec.diagnostics.catalogue.statements import misplaced_range
 
                 self.found.append(misplaced_range(argument.span))
 

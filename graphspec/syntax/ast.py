@@ -2,9 +2,9 @@
 
 Paths (`enc.embed.weight`) are single strings with dots; `as` names are `label`s of calls.
 
-Depth is bounded but for the left: `a + b + c ...`, `x -> f -> g ...` and `y[0][0]...` may have thousands of parts, each
-node holding the one before as `left`, `piped` or `operand`.  Whoever walks expressions goes down that side in a loop
-(`left_spine` and `walk` in graphspec/syntax/walk.py) and may recurse on the others.
+Depth is bounded but for the left: `a + b + c ...`, `x -> f -> g ...` and `y[0][0]...` may have thousands of
+parts, each node holding the one before as `left`, `piped` or `operand`.  Whoever walks expressions goes down
+that side in a loop (`left_spine` and `walk` in graphspec/syntax/walk.py) and may recurse on the others.
 """
 
 from __future__ import annotations
@@ -172,7 +172,19 @@ class List:
 
 
 Expr: TypeAlias = (
-    Name | Number | String | Boolean | NoneLiteral | Unary | Binary | Conditional | IsNone | Call | Index | Tuple | List
+    Name
+    | Number
+    | String
+    | Boolean
+    | NoneLiteral
+    | Unary
+    | Binary
+    | Conditional
+    | IsNone
+    | Call
+    | Index
+    | Tuple
+    | List
 )
 
 
@@ -384,7 +396,20 @@ class Definition:
 
 
 Statement: TypeAlias = (
-    Dim | Declare | Const | Result | Init | Layer | Import | Assign | Return | Require | Update | Gradient | If | Definition
+    Dim
+    | Declare
+    | Const
+    | Result
+    | Init
+    | Layer
+    | Import
+    | Assign
+    | Return
+    | Require
+    | Update
+    | Gradient
+    | If
+    | Definition
 )
 
 
@@ -392,7 +417,8 @@ Statement: TypeAlias = (
 class File:
     """A whole `.gspec` file; `dim A, B` gives one `Dim` each.
 
-    `broken` are the names that stood in statements lost to syntax errors: not knowing them is no second error.
+    `broken` are the names that stood in statements lost to syntax errors: not knowing them is no second
+    error.
     """
 
     source: Source

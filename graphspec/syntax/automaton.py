@@ -1,12 +1,13 @@
 """The LALR(1) automaton: runs Lark's tables over the lexer's tokens, and goes on after an error.
 
-It is written here, not taken from Lark, for three reasons: nothing heavy is imported to read a small file; actions
-run as productions are reduced, so no depth of text becomes a depth of recursion; and recovery needs the stacks.
-tests/syntax/test_grammar.py checks that Lark reads every test file the same way.
+It is written here, not taken from Lark, for three reasons: nothing heavy is imported to read a small file;
+actions run as productions are reduced, so no depth of text becomes a depth of recursion; and recovery needs
+the stacks. tests/syntax/test_grammar.py checks that Lark reads every test file the same way.
 
-Recovery is panic mode: whenever a statement begins, the height of the stack is marked; after an error the stack is
-cut back to the mark, the text is skipped to the end of the statement, and reading goes on.  A mistake that can only
-be meant in one way is repaired instead: the tokens that were meant are read in place of those that stand there.
+Recovery is panic mode: whenever a statement begins, the height of the stack is marked; after an error the
+stack is cut back to the mark, the text is skipped to the end of the statement, and reading goes on.  A
+mistake that can only be meant in one way is repaired instead: the tokens that were meant are read in place
+of those that stand there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from graphspec.diagnostics import Diagnostic, Source, Span
 from graphspec.syntax.actions import Actions
 from graphspec.syntax.lexing import OPENERS, Lexer, Token
 from graphspec.syntax.recovery import Brackets, statement_end
-from graphspec.syntax.tables import Row, Tables, load
+from graphspec.syntax.tables import Tables, load
 
 MOST_BRACKETS = 100
 MOST_STATES = 600
@@ -30,8 +31,9 @@ MOST_ERRORS = 100
 class Mark:
     """Where the statements of a file or a body begin.
 
-    `states` is the height of the stack and `previous` the last token before the statement; `brackets` are open
-    there; `opener` is the brace around a body, `outer` the tokens of the statement that the body belongs to.
+    `states` is the height of the stack and `previous` the last token before the statement; `brackets` are
+    open there; `opener` is the brace around a body, `outer` the tokens of the statement that the body
+    belongs to.
     """
 
     states: int
@@ -45,8 +47,8 @@ class Mark:
 class Repair:
     """What an error says, and the tokens meant, or None where that cannot be known.
 
-    `resume` is the place to go on at, where that is not behind the token or the broken statement; `leave` ends the
-    innermost body.
+    `resume` is the place to go on at, where that is not behind the token or the broken statement; `leave`
+    ends the innermost body.
     """
 
     diagnostic: Diagnostic | None
@@ -66,8 +68,8 @@ class Trouble:
     """An error as the doctor sees it.
 
     `token` cannot follow; `statement` are the tokens of the statement before it; `accepted` could stand here.
-    `places` are those of the values on the stack, `in_body` says that the statement stands in braces, whose `{` is
-    `opener`.
+    `places` are those of the values on the stack, `in_body` says that the statement stands in braces, whose
+    `{` is `opener`.
     """
 
     source: Source
@@ -102,7 +104,7 @@ class Trouble:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a text gave: its value, or None; what was found; and the places of the statements that were lost."""
+    """What a text gave: its value, or None; what was found; the places of the statements that were lost."""
 
     value: Any = None
     found: list[Diagnostic] = field(default_factory=list)
@@ -126,7 +128,9 @@ class Automaton:
         self.outcome = Outcome()
         self.brackets = Brackets(self.source.text)
         self.actions = actions or Actions(self.source)
-        self._calls: list[Any] = [getattr(self.actions, f"on_{rule.action}", None) for rule in self.tables.rules]
+        self._calls: list[Any] = [
+            getattr(self.actions, f"on_{rule.action}", None) for rule in self.tables.rules
+        ]
         self._tainted = False
         self._recoveries = 0
 
@@ -223,7 +227,9 @@ class Automaton:
     def accepted(self) -> frozenset[str]:
         """The terminals that could follow, found by trying each on a copy of the states."""
         rows = self.tables.states
-        return frozenset(s for s in rows[self.states[-1]] if (s.isupper() or s == "_NL") and self.accepts([s]))
+        return frozenset(
+            s for s in rows[self.states[-1]] if (s.isupper() or s == "_NL") and self.accepts([s])
+        )
 
     def accepts(self, types: list[str]) -> bool:
         """Whether these terminals could follow one after another."""
@@ -253,10 +259,10 @@ class Automaton:
 
     def recover(self, token: Token) -> None:
         """Say what is wrong, then read what was meant, or skip the statement."""
-        mark = self.marks[-1]
+        accepted, opener = self.accepted(), self.marks[-1].opener
         trouble = Trouble(
-            self.source, token, self.statement, self.accepted(), self.places, self.lexer, self.brackets, mark.opener
-        )  # fmt: skip
+            self.source, token, self.statement, accepted, self.places, self.lexer, self.brackets, opener
+        )
         repair = self.doctor(trouble)
         if repair.diagnostic is not None and not self._tainted:
             self.report(repair.diagnostic)
@@ -276,7 +282,7 @@ class Automaton:
             self.outcome.found.append(diagnostic)
 
     def panic(self, token: Token, resume: int | None = None, leave: bool = False) -> None:
-        """Give up the statement (or, with `leave`, the body around it) and go on behind it, or at `resume`."""
+        """Give up the statement, or with `leave` the body around it; go on behind it, or at `resume`."""
         first = self.statement[0].start if self.statement else token.start
         if (leave or token.type == "$END") and len(self.marks) > 1:
             first = self.marks.pop().outer[0].start

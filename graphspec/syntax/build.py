@@ -7,6 +7,7 @@ compares the two.
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from graphspec.syntax.tables import RESERVED, STARTS, folder
@@ -16,7 +17,8 @@ def build(strict: bool = False) -> dict[str, Any]:
     """The tables in their JSON form, freshly made by Lark from the grammar.
 
     `strict` also proves the grammar: no conflict between rules, no two terminals that match the same text.
-    States are numbered in the order of a walk from the start states, so that the result does not depend on hashing.
+    States are numbered in the order of a walk from the start states, so that the result does not depend on
+    hashing.
     """
     import lark
 
@@ -104,7 +106,7 @@ def _rule(rule: Any) -> list[Any]:
 
 
 def dump(data: dict[str, Any]) -> str:
-    """The JSON text: one state and one rule a line, so that a change of the grammar has a readable difference."""
+    """The JSON text, a state or rule a line: a change of the grammar has a readable difference."""
     parts = []
     for key, value in data.items():
         if key in ("rules", "states", "terminals"):
@@ -119,7 +121,7 @@ def main() -> None:
     """Rewrite `gspec.tables.json` from `gspec.lark`."""
     path = folder() / "gspec.tables.json"
     path.write_text(dump(build(strict=False)), encoding="ascii")
-    print(f"wrote {path}")
+    sys.stderr.write(f"wrote {path}\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What is wrong with a statement that cannot be read on: the first symptom that fits gives the diagnostic.
 
-A symptom is a function from the trouble to a repair, or None.  The most specific come first; what none knows is an
-unexpected token.
+A symptom is a function from the trouble to a repair, or None.  The most specific come first; what none knows
+is an unexpected token.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import re
 from collections.abc import Callable
 
 from graphspec.diagnostics import Edit
-from graphspec.diagnostics.catalogue import reflexes, syntax
+from graphspec.diagnostics.catalogue import reflexes, statements, syntax
 from graphspec.syntax import habits, words
 from graphspec.syntax.automaton import Repair, Trouble
 from graphspec.syntax.lexing import CLOSERS, Token
 from graphspec.syntax.recovery import indentation, outdented_line
 
-BINARY = {
-    "PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR", "IS", "IF", "ELSE",
-}  # fmt: skip
+BINARY = words.BINARY | {"ELSE"}
 OPEN_ENDED = BINARY | {"NOT", "EQUAL", "COMMA", "TILDE", "COLON"}
 DECLARING = {"INPUT", "PARAM", "BUFFER", "NOISE"}
 
@@ -35,13 +33,14 @@ def doctor(trouble: Trouble) -> Repair:
 def unexpected(t: Trouble) -> Repair:
     """Something else was expected here; a line that ends too early is blamed on its end."""
     place = t.span_of(t.token)
-    if t.token.type in ("_NL", "$END", "PIPE") and t.previous is not None:
-        if t.token.type != "PIPE" or "\n" in t.token.text:
-            place = t.span(t.previous.end, t.previous.end)
+    ends = t.token.type in ("_NL", "$END") or (t.token.type == "PIPE" and "\n" in t.token.text)
+    if ends and t.previous is not None:
+        place = t.span(t.previous.end, t.previous.end)
     help = ""
-    if t.token.type == "COMMA" and t.statement and not t.inside_brackets:
-        if t.statement[0].type in words.STATEMENT_WORDS - {"RETURN", "REQUIRE"}:
-            help = f"each `{t.statement[0].text}` stands on a line of its own"
+    first = t.statement[0] if t.statement else t.token
+    one = first.type in words.STATEMENT_WORDS - {"RETURN", "REQUIRE"}
+    if t.token.type == "COMMA" and one and not t.inside_brackets:
+        help = f"each `{first.text}` stands on a line of its own"
     return Repair(syntax.unexpected_token(place, words.found(t.token), words.expected(t.accepted), help))
 
 
@@ -49,7 +48,7 @@ def unexpected(t: Trouble) -> Repair:
 
 
 def unclosed_bracket(t: Trouble) -> Repair | None:
-    """A `(` or `[` without its closer in the whole text; reading goes on at the next line that is not indented more."""
+    """A `(` or `[` without its closer; reading goes on at the next line that is not indented more."""
     for opener in reversed(t.lexer.brackets):
         if opener.type == "LBRACE":
             break
@@ -62,7 +61,7 @@ def unclosed_bracket(t: Trouble) -> Repair | None:
 
 
 def unclosed_brace(t: Trouble) -> Repair | None:
-    """A `{` without its `}`: noticed at the end of the text, or at a line that stands as far left as the brace's."""
+    """A `{` without its `}`: noticed at the end, or at a line that stands as far left as the brace's."""
     if t.opener is None or t.brackets.closer(t.opener.start) is not None:
         return None
     first = t.statement[0] if t.statement else t.token
@@ -140,9 +139,8 @@ def misplaced_statement(t: Trouble) -> Repair | None:
     """A word that begins statements elsewhere."""
     first = t.statement[0] if t.statement else t.token
     if first.type == "IF" and not t.statement and not t.in_body:
-        return Repair(
-            syntax.misplaced_statement(t.span_of(first), "`if`", "a file chooses by `a if condition else b`; an `if` with a body stands in a block or op")
-        )  # fmt: skip
+        why = "a file chooses by `a if condition else b`; an `if` with a body stands in a block or op"
+        return Repair(statements.misplaced_statement(t.span_of(first), "`if`", why))
     if first.type != "NAME" or len(t.statement) != 1:
         return None
     if first.text == "gspec":
@@ -153,7 +151,7 @@ def misplaced_statement(t: Trouble) -> Repair | None:
         why = f"`{first.text}` stands in the file, outside of blocks and ops"
     else:
         why = f"`{first.text}` stands in the body of a block or an op"
-    return Repair(syntax.misplaced_statement(t.span_of(first), f"`{first.text}`", why))
+    return Repair(statements.misplaced_statement(t.span_of(first), f"`{first.text}`", why))
 
 
 _FORMS = {
@@ -179,7 +177,7 @@ def statement_word_as_name(t: Trouble) -> Repair | None:
     if t.token.type == "DOT" and t.source.text.startswith("backward", t.token.end):
         return habits.backward(t, t.span(word.start, t.token.end + len("backward")))
     form = _FORMS.get(word.type, f"{word.text} name = ...")
-    return Repair(syntax.statement_word_as_name(t.span_of(word), form))
+    return Repair(statements.statement_word_as_name(t.span_of(word), form))
 
 
 _DTYPE = "(?:bool|[if](?:16|32|64))"
@@ -192,18 +190,30 @@ def declaration_without_type(t: Trouble) -> Repair | None:
     path = t.span(t.statement[1].start, t.statement[-1].end)
     text = t.source.text
     if t.token.type == "NAME":
-        return Repair(syntax.missing_colon(path, t.span_of(t.token)), tokens=(_meant(t.token, "COLON", ":"), t.token))
+        return Repair(
+            statements.missing_colon(path, t.span_of(t.token)),
+            tokens=(_meant(t.token, "COLON", ":"), t.token),
+        )
     if t.token.type == "EQUAL" and re.match(rf"[ \t]*{_DTYPE}\b", text[t.token.end :]):
-        return Repair(reflexes.equals_before_type(t.span_of(t.token)), tokens=(_meant(t.token, "COLON", ":"),))
+        return Repair(
+            reflexes.equals_before_type(t.span_of(t.token)), tokens=(_meant(t.token, "COLON", ":"),)
+        )
     late = re.compile(rf"[^\n#]*?(:[ \t]*{_DTYPE}\[)").match(text, t.token.end)
     if t.token.type in ("TILDE", "EQUAL") and late:
-        return Repair(syntax.wrong_order(t.span(late.start(1), late.end(1) - 1), "the type", f"`{t.token.text}`"))
-    return Repair(syntax.missing_type(path, t.statement[0].text, path.text))
+        return Repair(
+            statements.wrong_order(t.span(late.start(1), late.end(1) - 1), "the type", f"`{t.token.text}`")
+        )
+    return Repair(statements.missing_type(path, t.statement[0].text, path.text))
 
 
 def type_without_sizes(t: Trouble) -> Repair | None:
     """`input x: f32`, and `input x: f32(3)`."""
-    if "LSQB" not in t.accepted or len(t.accepted - {"DOT"}) != 1 or t.previous is None or t.previous.type != "NAME":
+    if (
+        "LSQB" not in t.accepted
+        or len(t.accepted - {"DOT"}) != 1
+        or t.previous is None
+        or t.previous.type != "NAME"
+    ):
         return None
     place = t.span_of(t.previous)
     if t.token.type == "LPAR":
@@ -216,7 +226,7 @@ def type_without_sizes(t: Trouble) -> Repair | None:
         return None
     meant = (_meant(t.token, "LSQB", "["), _meant(t.token, "RSQB", "]"), t.token)
     known = re.fullmatch(_DTYPE, place.text) is not None
-    return Repair(syntax.type_without_sizes(place, known), tokens=meant)
+    return Repair(statements.type_without_sizes(place, known), tokens=meant)
 
 
 def wrong_order(t: Trouble) -> Repair | None:
@@ -224,14 +234,14 @@ def wrong_order(t: Trouble) -> Repair | None:
         return None
     first, types = t.statement[0].type, {token.type for token in t.statement}
     place = t.span_of(t.token)
-    if t.token.type == "COLON" and not t.inside_brackets and types & {"TILDE", "EQUAL"}:
-        if first in DECLARING | {"OUTPUT", "LOSS", "OBJECTIVE"} or (first == "NAME" and "EQUAL" in types):
-            sign = "`~`" if "TILDE" in types else "`=`"
-            return Repair(syntax.wrong_order(place, "the type", sign))
+    typed = first in DECLARING | {"OUTPUT", "LOSS", "OBJECTIVE", "NAME"} and types & {"TILDE", "EQUAL"}
+    if t.token.type == "COLON" and not t.inside_brackets and typed:
+        sign = "`~`" if "TILDE" in types else "`=`"
+        return Repair(statements.wrong_order(place, "the type", sign))
     if first == "DIM" and t.token.type == "EQUAL" and "WHERE" in types:
-        return Repair(syntax.wrong_order(place, "the size, `= ...`,", "`where`"))
+        return Repair(statements.wrong_order(place, "the size, `= ...`,", "`where`"))
     if first in DECLARING and t.token.type == "AS" and types & {"TILDE", "EQUAL"}:
-        return Repair(syntax.wrong_order(place, "`as`", "the initialiser"))
+        return Repair(statements.wrong_order(place, "`as`", "the initialiser"))
     return None
 
 
@@ -241,14 +251,14 @@ def import_form(t: Trouble) -> Repair | None:
     if t.token.type in ("_NL", "$END") and len(t.statement) == 2:
         stem = re.search(r"([A-Za-z_]\w*)(?:\.gspec)?\"$", t.statement[1].text)
         fix = f" as {stem.group(1)}" if stem else ""
-        return Repair(syntax.import_form(t.span_of(t.statement[1]), fix))
-    return Repair(syntax.import_form(t.span(t.statement[0].start, t.token.end)))
+        return Repair(statements.import_form(t.span_of(t.statement[1]), fix))
+    return Repair(statements.import_form(t.span(t.statement[0].start, t.token.end)))
 
 
 def block_without_body(t: Trouble) -> Repair | None:
     if t.token.type != "EQUAL" or not t.statement or t.statement[0].type != "BLOCK" or t.inside_brackets:
         return None
-    return Repair(syntax.block_without_body(t.span_of(t.token)))
+    return Repair(statements.block_without_body(t.span_of(t.token)))
 
 
 def unnamed_value(t: Trouble) -> Repair | None:
@@ -268,7 +278,7 @@ def unnamed_value(t: Trouble) -> Repair | None:
         shown = line if len(line) < 40 else f"{place.text} ..."
         lone = t.token.type in ("_NL", "$END")
         help = f"`output {place.text}` makes it a result" if lone else f"write `name = {shown}`"
-        return Repair(syntax.unnamed_value(place, help))
+        return Repair(statements.unnamed_value(place, help))
     return None
 
 
@@ -284,7 +294,7 @@ def chained_comparison(t: Trouble) -> Repair | None:
     first = [token for token in t.statement if token.type == "COMPARE" and token.end <= start]
     if not middle or not first:
         return None
-    diagnostic = syntax.chained_comparison(t.span_of(t.token), t.span_of(first[-1]), t.span(start, end))
+    diagnostic = statements.chained_comparison(t.span_of(t.token), t.span_of(first[-1]), t.span(start, end))
     return Repair(diagnostic, tokens=(_meant(t.token, "AND", "and"), *middle, t.token))
 
 
@@ -299,13 +309,13 @@ def operator_after_pipe(t: Trouble) -> Repair | None:
         first = t.statement[t.statement.index(signs[0]) + 1]
         end = t.statement[-1].end
         edits = (Edit(t.span(first.start, first.start), "("), Edit(t.span(end, end), ")"))
-    return Repair(syntax.operator_after_pipe(t.span_of(t.token), edits))
+    return Repair(statements.operator_after_pipe(t.span_of(t.token), edits))
 
 
 def label_without_call(t: Trouble) -> Repair | None:
     if t.token.type != "AS" or "PLUS" not in t.accepted:
         return None
-    return Repair(syntax.label_without_call(t.span_of(t.token)))
+    return Repair(statements.label_without_call(t.span_of(t.token)))
 
 
 def missing_comma(t: Trouble) -> Repair | None:

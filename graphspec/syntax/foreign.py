@@ -1,8 +1,10 @@
 """Text that no terminal of the grammar matches, or that another language would read further (`1e-3f`, `+=`).
 
-Each piece is reported; where its meaning is certain, the token that was meant goes to the parser in its place, so
-that one mistake is one report.
+Each piece is reported; where its meaning is certain, the token that was meant goes to the parser in its
+place, so that one mistake is one report.
 """
+
+# ruff: noqa: RUF001 - the look-alike characters are what this module is about
 
 from __future__ import annotations
 
@@ -71,7 +73,7 @@ LOOK_ALIKES = {
     "∧": ("AND", " and ", "a logical and"),
     "∨": ("OR", " or ", "a logical or"),
 }
-"""Characters that stand for one of the language's: the terminal meant, its text, and what the character is."""
+"""Characters that stand for one of the language's: the terminal meant, its text, what the character is."""
 
 LITERALS = {"True": ("TRUE", "true"), "False": ("FALSE", "false"), "None": ("NONE", "none")}
 
@@ -89,15 +91,18 @@ _LINE_BREAK = re.compile(r"\\[ \t]*\r?\n[ \t]*")
 def foreign(lexer: Lexer, acceptable: Container[str]) -> Token | None:
     """Report the text at the lexer's position and go past it.
 
-    The answer is the token meant; a token that no rule knows (`FOREIGN`) where that is not certain; or None, and then
-    either the text is passed over or, with the position unmoved, it is no foreign text in this place.
+    The answer is the token meant; a token that no rule knows (`FOREIGN`) where that is not certain; or None,
+    and then either the text is passed over or, with the position unmoved, it is no foreign text in this
+    place.
     """
     start = lexer.position
     text = lexer.text
     character = text[start]
     if (match := _ASSIGNMENT.match(text, start)) is not None:
         return _assignment(lexer, match.group(), acceptable)
-    if character.isascii() and (character.isdigit() or (character == "." and text[start + 1 : start + 2].isdigit())):
+    if character.isascii() and (
+        character.isdigit() or (character == "." and text[start + 1 : start + 2].isdigit())
+    ):
         return _number(lexer, acceptable)
     if text.startswith("/*", start):
         _comment(lexer)
@@ -200,7 +205,9 @@ def _operator(lexer: Lexer, text: str, acceptable: Container[str]) -> Token | No
     else:
         type, meant, why = OPERATORS[text]
     token = _take(lexer, type, len(text), meant.strip() or "and")
-    lexer.found.append(reflexes.foreign_operator(lexer.span(token.start, token.end), why, _spaced(lexer, token, meant)))
+    lexer.found.append(
+        reflexes.foreign_operator(lexer.span(token.start, token.end), why, _spaced(lexer, token, meant))
+    )
     return token
 
 
@@ -269,7 +276,9 @@ def _question(lexer: Lexer) -> Token:
     line = lexer.text.rfind("\n", 0, token.start) + 1
     end = lexer.text.find("\n", token.end)
     text = lexer.text[line : end if end >= 0 else len(lexer.text)]
-    match = re.fullmatch(r"([^=#]*[^=!<>#]=[ ]*)([^?#]+?)[ ]*\?[ ]*([^?:#]+?)[ ]*:[ ]*([^?:#]+?)[ \t\r]*", text)
+    match = re.fullmatch(
+        r"([^=#]*[^=!<>#]=[ ]*)([^?#]+?)[ ]*\?[ ]*([^?:#]+?)[ ]*:[ ]*([^?:#]+?)[ \t\r]*", text
+    )
     edit = None
     if match is not None and "->" not in text:
         place = lexer.span(line + match.start(2), line + match.end(4))

@@ -44,7 +44,7 @@ STATEMENTS = {
 
 
 def comment(t: Trouble) -> Repair | None:
-    """`//`, `--` or `%` at the start of a line; or, behind a statement, before words that no expression has."""
+    """`//`, `--` or `%` at the start of a line; behind a statement, before words that no expression has."""
     if not t.statement:
         opener = _comment_opener(t, t.token)
     else:
@@ -123,7 +123,7 @@ def statement_of_another_language(t: Trouble) -> Repair | None:
 
 def backward(t: Trouble, place: Span) -> Repair:
     """`loss.backward()`, `optimizer.step()`."""
-    help = "a gradient is asked for from outside, `graphspec grad FILE --wrt NAME`, or is a value, `grad(loss, x)`"
+    help = "a gradient is asked for, `graphspec grad FILE --wrt NAME`, or is a value, `grad(loss, x)`"
     return Repair(reflexes.foreign_statement(place, help))
 
 
@@ -165,10 +165,9 @@ def method_call(t: Trouble) -> Repair | None:
         pipe = Token("PIPE", "->", t.token.start, t.token.end)
         diagnostic = reflexes.method_call(t.span_of(t.token), Edit(t.span_of(t.token), " -> "))
         return Repair(diagnostic, tokens=(pipe,))
-    types = [token.type for token in t.statement[-3:]]
-    if t.token.type == "LPAR" and types == ["NAME", "COLON", "NAME"] and len(t.statement) == 3:
-        if t.statement[0].end == t.statement[1].start:
-            return Repair(reflexes.method_call(t.span_of(t.statement[1]), None))
+    alone = [token.type for token in t.statement] == ["NAME", "COLON", "NAME"]
+    if t.token.type == "LPAR" and alone and t.statement[0].end == t.statement[1].start:
+        return Repair(reflexes.method_call(t.span_of(t.statement[1]), None))
     return None
 
 
@@ -177,10 +176,14 @@ def body_without_braces(t: Trouble) -> Repair | None:
     if not t.statement or t.inside_brackets or "LBRACE" not in t.accepted:
         return None
     rest = t.source.text[t.token.end :].split("\n", 1)[0]
-    colon = t.token.type == "COLON" and (not rest.strip() or rest.strip().startswith("#") or t.statement[0].type == "IF")
+    colon = t.token.type == "COLON" and (
+        not rest.strip() or rest.strip().startswith("#") or t.statement[0].type == "IF"
+    )
     if not colon and t.token.text != "then":
         return None
-    return Repair(reflexes.body_without_braces(t.span_of(t.token)), resume=_end_of_indented(t, t.statement[0]))
+    return Repair(
+        reflexes.body_without_braces(t.span_of(t.token)), resume=_end_of_indented(t, t.statement[0])
+    )
 
 
 def else_if(t: Trouble) -> Repair | None:
@@ -203,7 +206,9 @@ def equals_in_condition(t: Trouble) -> Repair | None:
     """`=` where a condition stands: in `if`, `require`, and `a if b else c`."""
     if t.token.type != "EQUAL" or not t.statement or "PLUS" not in t.accepted:
         return None
-    condition = t.statement[0].type in ("IF", "REQUIRE") or any(token.type in ("IF", "WHERE") for token in t.statement)
+    condition = t.statement[0].type in ("IF", "REQUIRE") or any(
+        token.type in ("IF", "WHERE") for token in t.statement
+    )
     if not condition:
         return None
     meant = Token("COMPARE", "==", t.token.start, t.token.end)
@@ -246,7 +251,7 @@ def called_call(t: Trouble) -> Repair | None:
 
 
 def _end_of_indented(t: Trouble, first: Token) -> int:
-    """The end of the lines below the statement that are indented more, which belong to it in other languages."""
+    """The end of the lines below that are indented more, in other languages the body of the statement."""
     text = t.source.text
     limit = indentation(text, first.start)
     end = statement_end(t.brackets, t.token.start, (), t.in_body, t.lexer.end)

@@ -1,8 +1,9 @@
 """Where the definitions of a file stand, found by a scan of its lines, so that only those used are parsed.
 
-A definition starts in the first column with `block NAME(` or `op NAME(`, together with the `##` lines right above it,
-and ends before the next line that starts in the first column with anything but a closing bracket or `->`.  The standard
-library is written so, as the formatter writes every file; a test compares the scan with the parser.
+A definition starts in the first column with `block NAME(` or `op NAME(`, together with the `##` lines right
+above it, and ends before the next line that starts in the first column with anything but a closing bracket
+or `->`.  The standard library is written so, as the formatter writes every file; a test compares the scan
+with the parser.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _NEXT = re.compile(r"^(?!->)[^\s})\]#]", re.MULTILINE)
 
 
 def index(text: str) -> dict[str, tuple[int, int]]:
-    """The definitions of a file: name -> (start, end), documentation included, as `parse_definition` takes them."""
+    """The definitions of a file, as `parse_definition` takes them: name -> (start, end), documented."""
     found: dict[str, tuple[int, int]] = {}
     for match in _DEFINITION.finditer(text):
         start = match.start()

@@ -1,8 +1,9 @@
 """From text to tokens, one at a time, guided by what the parser can use next.
 
 The terminals come from the grammar's tables.  Here is what a grammar cannot say: newlines mean nothing inside
-`(` and `[` and are merged elsewhere, words of statements are names where no such word may stand, and text that
-belongs to no terminal goes to `foreign` (graphspec/syntax/foreign.py), which reports it and says what was meant.
+`(` and `[` and are merged elsewhere, words of statements are names where no such word may stand, and text
+that belongs to no terminal goes to `foreign` (graphspec/syntax/foreign.py), which reports it and says what
+was meant.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ SUSPECT = (
     r"|(?>[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)(?:[A-Za-z_]\w*|\.(?:[eE][-+]?[0-9]|[fFdD]\b|(?![\w.])))"
     r"|\.[0-9*/^]|(?://|\*\*|[-+*/%@])=(?!=)|/\*|<>|~=|[=!]==|=>"
 )
-"""Where other languages go on (`1e-3f`, `5.`, `.5`, `+=`, `/*`): worth a second look before the grammar's terminals."""
+"""Where other languages go on (`1e-3f`, `5.`, `.5`, `+=`, `/*`): worth a look before the terminals."""
 
 
 @cache
 def master_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """All terminals but the words, in Lark's order of preference, as one expression; with `SUSPECT` first, and without."""
+    """All terminals but the words as one expression, in Lark's order; with `SUSPECT` first, and without."""
     terminals = "|".join(f"(?P<{name}>{pattern})" for name, pattern in load().terminals)
     return re.compile(f"(?P<SUSPECT>{SUSPECT})|{terminals}"), re.compile(terminals)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
 from graphspec.syntax import ast
@@ -30,8 +31,8 @@ def parse(source: Source) -> ast.File:
 def parse_partial(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     """The statements that could be read, and all syntax errors.
 
-    Names that a lost statement may have made are in `File.broken`, so that later phases do not miss them aloud;
-    a definition with an error in it counts as lost.  None where nothing could be read at all.
+    Names that a lost statement may have made are in `File.broken`, so that later phases do not miss them
+    aloud; a definition with an error in it counts as lost.  None where nothing could be read at all.
     """
     prelude, position, found = _header(source)
     if not prelude:
@@ -53,7 +54,7 @@ def parse_expression(source: Source) -> ast.Expr:
 
 
 def parse_definition(source: Source, start: int, end: int) -> ast.Definition:
-    """The definition that stands between `start` and `end` (as `index` gives them); raises `GraphSpecError`."""
+    """The definition between `start` and `end`, which `index` gives; raises `GraphSpecError`."""
     definition: ast.Definition = _whole(Automaton(Lexer(source, start, end), "definition", doctor).run())
     found = misplaced(definition)
     if found:
@@ -61,7 +62,7 @@ def parse_definition(source: Source, start: int, end: int) -> ast.Definition:
     return definition
 
 
-def _whole(outcome: Outcome) -> object:
+def _whole(outcome: Outcome) -> Any:
     if outcome.found or outcome.value is None:
         raise GraphSpecError(_in_order(outcome.found))
     return outcome.value
@@ -82,7 +83,9 @@ def _without_lost(file: ast.File, outcome: Outcome) -> ast.File:
     kept: list[ast.Statement] = []
     for statement in file.statements:
         span = statement.span
-        if isinstance(statement, ast.Definition) and any(span.start <= l.start < span.end for l in outcome.lost):
+        if isinstance(statement, ast.Definition) and any(
+            span.start <= lost.start < span.end for lost in outcome.lost
+        ):
             broken.add(statement.name.text)
         else:
             kept.append(statement)
@@ -104,7 +107,10 @@ def _header(source: Source) -> tuple[tuple[Token, ...], int, list[Diagnostic]]:
     prelude: list[Token] = []
     while position < len(text) and (match := _BEFORE.match(text, position)):
         if match.group(1):
-            prelude += [Token("DOC", match.group(1), *match.span(1)), Token("_NL", "\n", match.end(1), match.end())]
+            prelude += [
+                Token("DOC", match.group(1), *match.span(1)),
+                Token("_NL", "\n", match.end(1), match.end()),
+            ]
         position = match.end()
     if position >= len(text):
         return (), position, [catalogue.empty_file(Span(source, 0, 0))]
@@ -124,7 +130,11 @@ def _header(source: Source) -> tuple[tuple[Token, ...], int, list[Diagnostic]]:
     if like is not None:
         end = like.start(1) + len(like.group(1).rstrip())
         meant = (Token("GSPEC", "gspec", like.start(1), end), Token("INT", str(VERSION), end, end))
-        return (*prelude, *meant), like.end(), [catalogue.malformed_header(Span(source, like.start(1), end), VERSION)]
+        return (
+            (*prelude, *meant),
+            like.end(),
+            [catalogue.malformed_header(Span(source, like.start(1), end), VERSION)],
+        )
     meant = (Token("GSPEC", "gspec", position, position), Token("INT", str(VERSION), position, position))
     end_line = Token("_NL", "\n", position, position)
     first = Span(source, position, text.find("\n", position) if "\n" in text[position:] else len(text))

@@ -1,11 +1,11 @@
-"""Where statements may stand: what the grammar leaves open because it has one kind of body for blocks and ops."""
+"""Where statements may stand: the grammar has one kind of body, for blocks and ops alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphspec.diagnostics import Diagnostic
-from graphspec.diagnostics.catalogue.syntax import misplaced_gradient, misplaced_statement, missing_dtype
+from graphspec.diagnostics.catalogue.statements import misplaced_gradient, misplaced_statement, missing_dtype
 from graphspec.syntax import ast
 
 
@@ -58,7 +58,9 @@ def _op(body: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
         elif isinstance(statement, ast.If):
             for inner in _all((*statement.then, *statement.otherwise)):
                 if isinstance(inner, ast.Gradient):
-                    yield misplaced_gradient(inner.span, "gradient lines stand at the end of the op, outside of any `if`")
+                    yield misplaced_gradient(
+                        inner.span, "gradient lines stand at the end of the op, outside of any `if`"
+                    )
 
 
 def _all(body: tuple[ast.Statement, ...]) -> Iterator[ast.Statement]:

@@ -1,4 +1,4 @@
-"""Where to go on after a syntax error: which brackets belong together, where a statement ends, where a body must end."""
+"""Where to go on after a syntax error: which brackets belong together, where a statement or body ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Brackets:
     def pairs(self) -> dict[int, int]:
         """The offset of the closer, by the offset of the opener, for all that have one.
 
-        A `}` closes the last `{`, whatever `(` and `[` still wait; a `)` or `]` reaches no further than a `{`.
+        A `}` closes the last `{`, whatever `(` and `[` still wait; a `)` or `]` reaches no further than a
+        `{`.
         """
         found: dict[int, int] = {}
         waiting: list[tuple[str, int]] = []
@@ -33,7 +34,9 @@ class Brackets:
                 waiting.append((CLOSING_TEXT[piece], match.start()))
             elif piece in (")", "]", "}"):
                 depth = len(waiting) - 1
-                while depth >= 0 and waiting[depth][0] != piece and (piece == "}" or waiting[depth][0] != "}"):
+                while (
+                    depth >= 0 and waiting[depth][0] != piece and (piece == "}" or waiting[depth][0] != "}")
+                ):
                     depth -= 1
                 if depth >= 0 and waiting[depth][0] == piece:
                     found[waiting[depth][1]] = match.start()

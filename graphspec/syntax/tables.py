@@ -1,6 +1,7 @@
 """The LALR(1) tables of the grammar, loaded from the JSON beside it (graphspec/syntax/build.py makes it).
 
-Building them takes Lark and a good part of a second; loading takes a few milliseconds and the standard library.
+Building them takes Lark and a good part of a second; loading takes a few milliseconds and the standard
+library.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def decode(data: dict[str, Any]) -> Tables:
         terminals=tuple((name, pattern) for name, pattern in data["terminals"]),
         words=data["words"],
         ignored=frozenset(data["ignored"]),
-        rules=tuple(Rule(o, size, action, passes, tuple(take)) for o, size, action, passes, take in data["rules"]),
+        rules=tuple(
+            Rule(o, size, action, passes, tuple(take)) for o, size, action, passes, take in data["rules"]
+        ),
         states=tuple(data["states"]),
         starts=data["starts"],
         ends=data["ends"],

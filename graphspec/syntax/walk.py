@@ -1,4 +1,4 @@
-"""Walking expressions without recursion: `a + b + c ...` and `x -> f -> g ...` may have thousands of parts."""
+"""Walking expressions without recursion: `a + b + c ...` and `x -> f ...` may have thousands of parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def walk(expr: ast.Expr) -> Iterator[ast.Expr]:
 
 
 def children(expr: ast.Expr) -> list[ast.Expr]:
-    """The expressions directly in `expr`, in the order of the text; bounds of ranges and slices count as direct."""
+    """The expressions directly in `expr`, in the order of the text; bounds of ranges and slices too."""
     match expr:
         case ast.Unary(operand=operand) | ast.IsNone(operand=operand):
             return [operand]
@@ -49,8 +49,8 @@ def children(expr: ast.Expr) -> list[ast.Expr]:
 def left_spine(expr: ast.Expr) -> list[ast.Expr]:
     """From the innermost left operand out to `expr`: `a, a + b, a + b + c` for `a + b + c`.
 
-    Each element but the first holds the one before as `left`, `piped` or `operand` (of an `Index`), so a value can be
-    computed along the list in a loop.
+    Each element but the first holds the one before as `left`, `piped` or `operand` (of an `Index`), so a
+    value can be computed along the list in a loop.
     """
     spine = [expr]
     while (inner := _left(spine[-1])) is not None:
@@ -60,7 +60,7 @@ def left_spine(expr: ast.Expr) -> list[ast.Expr]:
 
 
 def extent(expr: ast.Expr) -> Span:
-    """All text of an expression; differs from its span for a piped call, whose span is that of the call alone."""
+    """All text of an expression: unlike its span, for a piped call, with the value that is piped."""
     return left_spine(expr)[0].span.to(expr.span)
 
 

@@ -29,13 +29,14 @@ NAMED = {
 }
 
 STATEMENT_WORDS = {
-    "DIM", "INPUT", "PARAM", "BUFFER", "NOISE", "CONST", "OUTPUT", "LOSS", "OBJECTIVE", "INIT", "LAYER", "IMPORT",
-    "BLOCK", "OP", "RETURN", "REQUIRE", "UPDATE", "GRADIENT", "SURROGATE",
+    "DIM", "INPUT", "PARAM", "BUFFER", "NOISE", "CONST", "OUTPUT", "LOSS", "OBJECTIVE", "INIT", "LAYER",
+    "IMPORT", "BLOCK", "OP", "RETURN", "REQUIRE", "UPDATE", "GRADIENT", "SURROGATE",
 }  # fmt: skip
 EXPRESSION = {"NAME", "INT", "FLOAT", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "MINUS", "NOT"}
-OPERATOR = {
-    "PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR", "IS", "IF", "PIPE", "AS",
+BINARY = {
+    "PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "COMPARE", "AND", "OR", "IS", "IF",
 }  # fmt: skip
+OPERATOR = BINARY | {"PIPE", "AS"}
 
 
 def expected(accepted: frozenset[str]) -> str:

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from graphspec.diagnostics.catalogue._register import CATALOGUE, Entry, diagnostic
 
-AREAS = ("syntax", "reflexes", "names", "types", "definitions", "derivatives", "requests", "data")
+AREAS = ("syntax", "statements", "reflexes", "names", "types", "definitions", "derivatives", "requests", "data")
 
 
 def catalogue() -> dict[str, Entry]:

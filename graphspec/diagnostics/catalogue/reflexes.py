@@ -1,4 +1,4 @@
-"""Habits of other languages: what PyTorch, Keras, ONNX, Torch7, Python, C and Matlab write, and what is written here."""
+"""Habits of other languages (PyTorch, Keras, Torch7, Python, C, Matlab), and what is written here instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def foreign_operator(place: Span, meaning: str, meant: str) -> Diagnostic:
         ok = a and not b
         z = a * b
 
-    `and`, `or` and `not` are for static values; for tensors there are `logical_and`, `logical_or`, `logical_not`.
+    `and`, `or` and `not` are for static values; for tensors there are `logical_and`, `logical_or`,
+    `logical_not`.
     """
     fixes = replacing(f"write `{meant.strip()}`", place, meant) if meant else ()
     return finding(f"`{place.text}` is not an operator here; {meaning}", primary=Label(place), fixes=fixes)
@@ -48,8 +49,8 @@ def foreign_literal(place: Span, meant: str) -> Diagnostic:
 def foreign_number(place: Span, meant: str) -> Diagnostic:
     """A number written as in another language.
 
-    A number is digits, with an optional fraction and exponent: `64`, `0.5`, `1e-3`.  No suffix, no underscores, no
-    other base, and a digit on both sides of the point.
+    A number is digits, with an optional fraction and exponent: `64`, `0.5`, `1e-3`.  No suffix, no
+    underscores, no other base, and a digit on both sides of the point.
 
         const rate = 1e-3f
         const half = .5
@@ -117,7 +118,12 @@ def semicolon(place: Span, how: str, edit: Edit | None) -> Diagnostic:
         a = 1
         b = 2
     """
-    return finding("statements end with their line, not with `;`", primary=Label(place), fixes=(Fix(how, (edit,)),) if edit else (), help=() if edit else (how,))  # fmt: skip
+    return finding(
+        "statements end with their line, not with `;`",
+        primary=Label(place),
+        help=() if edit else (how,),
+        fixes=(Fix(how, (edit,)),) if edit else (),
+    )
 
 
 @diagnostic()
@@ -149,7 +155,8 @@ def called_call(place: Span, edits: tuple[Edit, ...]) -> Diagnostic:
 
         h = linear(x, 64)
 
-    A layer that is used more than once is declared: `layer enc = encoder(width=64)`, then `enc(left)`, `enc(right)`.
+    A layer that is used more than once is declared: `layer enc = encoder(width=64)`, then `enc(left)`,
+    `enc(right)`.
     """
     return finding(
         "the result of a call is not called again",

@@ -273,6 +273,8 @@ LAYERS = (
 )
 
 POOLING = (
+    case("adaptive_avg_pool2d(x, 1)", "F.adaptive_avg_pool2d(x, 1)", x=reals(2, 3, 6, 5)),
+    case("adaptive_avg_pool2d(x, (3, 2))", "F.adaptive_avg_pool2d(x, (3, 2))", x=reals(2, 3, 6, 4)),
     case("max_pool2d(x, 2)", "F.max_pool2d(x, 2)", x=reals(2, 3, 6, 5)),
     case("max_pool2d(x, 3, stride=2, padding=1)", "F.max_pool2d(x, 3, 2, 1)", x=reals(2, 3, 6, 7)),
     case(

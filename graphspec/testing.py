@@ -1,4 +1,6 @@
-"""Checks for ops and graphs: a plain interpreter, and every op's derivative against finite differences.
+"""Checks for ops and graphs: a plain interpreter, and derivatives against finite differences.
+
+`check_op(MyOp)` is all that the author of a primitive needs to call.
 
 `evaluate` runs a graph node by node, allocating as it goes: slow, simple, and independent of the planner
 and of the emitted program, which are tested against it.
@@ -6,13 +8,31 @@ and of the emitted program, which are tested against it.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphspec.ir import Call, DType, Input, Literal, Op, TensorType, Value, evaluate_number, reachable
+from graphspec.ir import (
+    OPS,
+    Box,
+    Call,
+    DType,
+    Input,
+    Literal,
+    Op,
+    Sample,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    evaluate_number,
+    literal,
+    reachable,
+)
 from graphspec.ir import evaluate as evaluate_size
 from graphspec.runtime.kernels import find_kernel
 
@@ -59,7 +79,7 @@ def run(op: Op, operands: Sequence[Any], result: TensorType) -> Array:
     if isinstance(op, Literal):
         return np.asarray(op.value, dtype=result.dtype.array_name)
     if op.is_view:
-        view: Array = _execute(op, None, operands)
+        view: Array = np.asarray(_execute(op, None, operands))
         return view
     out = _empty(result)
     if op.kernel:
@@ -93,3 +113,165 @@ def type_of(array: Array) -> TensorType:
 def concrete(type: TensorType, env: Mapping[str, int]) -> TensorType:
     """`type` with its dims replaced by their numbers."""
     return type.with_shape(tuple(evaluate_size(size, env) for size in type.shape))
+
+
+def cotangents(y: Value, gy: Value, wrt: Sequence[Value]) -> list[Value | None]:
+    """The cotangents of `wrt` for the cotangent `gy` of `y`, by one walk back; None where y does not depend.
+
+    The shortest form of reverse mode: it knows no calls, no taps and no request to prune to.
+    """
+    total: dict[Value, Value] = {y: gy}
+    for node in reversed(reachable([y])):
+        (value,) = node.values
+        if value not in total or not node.inputs:
+            continue
+        for x, gx in zip(node.inputs, node.op.vjp(total[value], value, *node.inputs), strict=True):
+            if gx is not None and x.dtype.is_float:
+                gx = _undo_broadcast(gx, x)
+                total[x] = total[x] + gx if x in total else gx
+    return [total.get(value) for value in wrt]
+
+
+def _undo_broadcast(gx: Value, x: Value) -> Value:
+    """`gx` summed over the axes along which x was repeated."""
+    new = len(gx.shape) - len(x.shape)
+    axes = [i for i, size in enumerate(gx.shape) if i < new or (x.shape[i - new] == 1 and size != 1)]
+    if axes:
+        gx = apply(OPS["sum"](tuple(axes)), gx)  # type: ignore[call-arg]
+    return gx if gx.shape == x.shape else apply(OPS["reshape"](x.shape), gx)  # type: ignore[call-arg]
+
+
+def check_gradient(outputs: Sequence[Value], inputs: Mapping[Value, Array], *, order: int = 1) -> None:
+    """Compare derivatives of `outputs`, up to `order`, with central differences along random directions.
+
+    All arrays of floating-point numbers must be f64: in f32 the differences drown in rounding.
+    Raises AssertionError where they disagree.
+    """
+    rng = np.random.default_rng(1)
+    smooth = [value for value in inputs if value.dtype.is_float]
+    weights = [apply(Input(f"weight{i}", y.type)) for i, y in enumerate(outputs)]
+    point = {**inputs, **{w: rng.uniform(0.5, 1.5, w.shape) for w in weights}}
+    objective = _weighted_sum(outputs, weights)
+    gradients = cotangents(objective, literal(1, DType.F64), smooth)
+    _compare(objective, smooth, gradients, point, rng)
+    flowing = [g for g in gradients if g is not None]
+    if order > 1 and flowing:
+        check_gradient(flowing, point, order=order - 1)
+
+
+def _weighted_sum(values: Sequence[Value], weights: Sequence[Value]) -> Value:
+    """The sum of all elements, each with its weight: one number that depends on every element."""
+    terms = [
+        apply(OPS["sum"](tuple(range(len(v.shape)))), v * w)  # type: ignore[call-arg]
+        for v, w in zip(values, weights, strict=True)
+    ]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _compare(
+    objective: Value,
+    wrt: Sequence[Value],
+    gradients: Sequence[Value | None],
+    point: Mapping[Value, Array],
+    rng: np.random.Generator,
+    step: float = 1e-5,
+) -> None:
+    """Analytic and numerical slope along three random directions, which must agree to 1e-6."""
+    known = [g for g in gradients if g is not None]
+    arrays = iter(evaluate(known, point))
+    slopes = {x: next(arrays) for x, g in zip(wrt, gradients, strict=True) if g is not None}
+    for _ in range(3):
+        way = {x: rng.standard_normal(x.shape) * np.maximum(1, np.abs(point[x])) for x in wrt}
+        near, far = (
+            _value(objective, point, way, reach) - _value(objective, point, way, -reach)
+            for reach in (step, 2 * step)
+        )
+        numerical = (8 * near - far) / (12 * step)  # Abramowitz & Stegun (1964), 25.3.6
+        terms = [float(np.sum(slopes[x] * way[x])) for x in slopes]
+        analytic = sum(terms)
+        # the error of the difference: rounding of the objective, magnified by the step
+        noise = 1e-10 * max(1.0, abs(_value(objective, point, way, 0)))
+        scale = max(abs(numerical), *(abs(t) for t in terms), noise) if terms else abs(numerical)
+        assert abs(analytic - numerical) <= 1e-6 * scale + noise, (
+            f"the derivative along a random direction is {analytic}, but the difference quotient {numerical}"
+        )
+
+
+def _value(y: Value, point: Mapping[Value, Array], way: Mapping[Value, Array], reach: float) -> float:
+    """The number y, so far along the way from the point."""
+    moved = {x: point[x] + reach * step for x, step in way.items()}
+    return float(evaluate([y], {**point, **moved})[0])
+
+
+def draw(sample: Sample, dtype: DType = DType.F64, seed: int = 0, integer: DType = DType.I64) -> list[Array]:
+    """The operands of a sample, with floating-point numbers of `dtype`."""
+    rng = np.random.default_rng(seed)
+    return [_draw_box(box, dtype, integer, rng) for box in sample.inputs]
+
+
+def _draw_box(box: Box, dtype: DType, integer: DType, rng: np.random.Generator) -> Array:
+    name = {"float": dtype, "int": integer, "bool": DType.BOOL}[box.kind].array_name
+    if box.values is not None:
+        return np.asarray(box.values, dtype=name).reshape(box.shape)
+    if box.kind == "float":
+        # numbers that f32 holds too: at both precisions the op meets the same operands
+        return rng.uniform(box.low, box.high, box.shape).astype(np.float32).astype(name)
+    low, high = (0, 2) if box.kind == "bool" else (int(box.low), int(box.high))
+    return rng.integers(low, high, box.shape).astype(name)
+
+
+def apply_sample(sample: Sample, arrays: Sequence[Array]) -> tuple[Value, dict[Value, Array]]:
+    """The sample's op on inputs that stand for the arrays, and which input stands for which."""
+    inputs = [apply(Input(f"x{i}", type_of(array))) for i, array in enumerate(arrays)]
+    return apply(sample.op, *inputs), dict(zip(inputs, arrays, strict=True))
+
+
+def check_op(op_class: type[Op]) -> None:
+    """Everything that must hold of an op, on each of its samples; raises AssertionError where it does not.
+
+    `infer` agrees with the result in shape and dtype; first and second derivative agree with finite
+    differences; operands of wrong rank or dtype are refused in a sentence; the docstring is complete.
+    """
+    check_documentation(op_class)
+    assert op_class.samples(), f"`{op_class.name}` has no samples"
+    for sample in op_class.samples():
+        for dtype in (DType.F32, DType.F64):
+            check_type(sample, dtype)
+        check_refusals(sample)
+        if sample.differentiable:
+            check_derivatives(sample)
+
+
+def check_documentation(documented: Any) -> None:
+    """The docstring has a formula or says in words what the result is, the shapes, and the source."""
+    text = inspect.getdoc(documented) or ""
+    for needed in ("=", "Shapes: ", "->", "Source: "):
+        assert needed in text, f"the docstring of `{documented.__name__}` has no `{needed.strip()}`"
+
+
+def check_type(sample: Sample, dtype: DType) -> None:
+    """`infer` says what comes out, in shape and dtype."""
+    y, inputs = apply_sample(sample, draw(sample, dtype))
+    (array,) = evaluate([y], inputs)
+    assert type_of(array) == y.type, f"{sample} gives {type_of(array)}, but its type rule says {y.type}"
+
+
+def check_derivatives(sample: Sample, order: int = 2) -> None:
+    """The vjp, and the vjp of what it builds, agree with finite differences."""
+    y, inputs = apply_sample(sample, draw(sample))
+    if y.dtype.is_float and any(x.dtype.is_float for x in inputs):
+        check_gradient([y], inputs, order=order)
+
+
+def check_refusals(sample: Sample) -> None:
+    """Operands of wrong rank or dtype are accepted as a matter of the rule, or refused in a sentence."""
+    types = [type_of(array) for array in draw(sample)]
+    for i, type in enumerate(types):
+        wrong = [type.with_dtype(dtype) for dtype in DType if dtype is not type.dtype]
+        wrong += [type.with_shape(()), type.with_shape((7, *type.shape)), type.with_shape((5, 7))]
+        for other in wrong:
+            with contextlib.suppress(TypeRuleError):
+                sample.op.infer(*types[:i], other, *types[i + 1 :])

@@ -282,6 +282,8 @@ class Concat(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         require_one_dtype("concat", *xs)
         first = xs[0]
+        if self.axis >= first.rank:
+            raise TypeRuleError(f"`concat` along axis {self.axis} does not fit {first}")
         for x in xs[1:]:
             if x.rank != first.rank:
                 raise TypeRuleError(

@@ -31,4 +31,4 @@ def find_kernel(name: str, backend: str) -> Callable[..., Any]:
 
 
 # each module registers its kernels
-from graphspec.runtime.kernels import elementwise, erf, matmul, shape  # noqa: E402, F401
+from graphspec.runtime.kernels import convolution, elementwise, erf, indexing, matmul, pooling, shape  # noqa: E402, F401

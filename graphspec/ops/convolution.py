@@ -1,0 +1,222 @@
+"""Convolution over two axes and its two adjoints, each of which is differentiated through the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphspec.ir import Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, op, same
+from graphspec.ir.types import same_shape
+from graphspec.ops.rules import pair, require_float, require_rank
+from graphspec.ops.windows import check_window, window_count
+
+#: bytes of working storage: as many images are worked on at a time as fit into a cache of that size
+CACHE = 2 << 20
+
+
+@dataclass(frozen=True)
+class Sliding(Op):
+    """What the three share: how the kernel slides, and which shapes belong together."""
+
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    def convolved(self, x: TensorType, weight: TensorType) -> TensorType:
+        """The type of the convolution of x with weight."""
+        name = "convolution"
+        require_float(name, x, weight)
+        require_rank(name, "x", x, 4, "[N, C, H, W]")
+        require_rank(name, "weight", weight, 4, "[O, C/groups, KH, KW]")
+        channels, results = x.shape[1], weight.shape[0]
+        if self.groups < 1:
+            raise TypeRuleError(f"`groups` must be at least 1, not {self.groups}")
+        if any(isinstance(left := size % self.groups, int) and left for size in (channels, results)):
+            raise TypeRuleError(
+                f"`groups={self.groups}` must divide the {channels} channels of x "
+                f"and the {results} of the result"
+            )
+        if not same(weight.shape[1] * self.groups, channels):
+            raise TypeRuleError(
+                f"weight, which is {weight}, is for {weight.shape[1] * self.groups} channels, "
+                f"but x, which is {x}, has {channels}"
+            )
+        counts: list[Size] = []
+        for i in (0, 1):
+            size, kernel = x.shape[2 + i], weight.shape[2 + i]
+            check_window(name, kernel, self.stride[i], self.padding[i], self.dilation[i])
+            count = window_count(size, kernel, self.stride[i], self.padding[i], self.dilation[i])
+            if isinstance(count, int) and count < 1:
+                raise TypeRuleError(f"the kernel of weight, {weight}, is larger than the padded x, {x}")
+            counts.append(count)
+        return x.with_shape((x.shape[0], results, *counts))
+
+    def storage(self, x: TensorType, weight: TensorType, with_products: bool) -> tuple[TensorType, ...]:
+        """Working storage: for some images, each window as a column, and the weight's shape if asked for."""
+        images, _, height, width = (_number(s) for s in self.convolved(x, weight).shape)
+        column = _number(x.shape[1] * weight.shape[2] * weight.shape[3])
+        per_image = column * height * width
+        if self.is_pointwise(weight):
+            per_image = 0
+        product = _number(weight.size) if with_products else 0
+        bytes_per_image = max(1, (per_image + product) * x.dtype.itemsize)
+        count = max(1, min(images, CACHE // bytes_per_image))
+        columns = TensorType(x.dtype, (count * per_image,))
+        return (columns, TensorType(x.dtype, (count, product))) if with_products else (columns,)
+
+    def is_pointwise(self, weight: TensorType) -> bool:
+        """Whether each window is a single place and each place is a window: x itself holds the columns."""
+        return weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
+
+
+def _number(size: Size) -> int:
+    assert isinstance(size, int), f"storage is planned when sizes are known, {size} is not"
+    return size
+
+
+@op
+class Convolution(Sliding):
+    """y[n, o, i, j] = sum over c, k, l of weight[o, c, k, l] * x[n, c, i*s - p + k*d, j*s - p + l*d], with
+    stride s, padding p, dilation d, and x = 0 outside; o and c range over one group at a time.
+
+    Shapes: x[N, C, H, W], weight[O, C/groups, KH, KW] -> y[N, O, OH, OW],
+    OH = (H + 2*p - d*(KH - 1) - 1) // s + 1, and OW likewise.
+    Source: the documentation of torch.nn.Conv2d (cross-correlation, as all networks have it);
+    Dumoulin & Visin (2016), arXiv:1603.07285.
+    """
+
+    kernel = "convolution"
+
+    def infer(self, x: TensorType, weight: TensorType) -> TensorType:
+        return self.convolved(x, weight)
+
+    def vjp(self, gy: Value, y: Value, x: Value, weight: Value) -> tuple[Value, Value]:
+        return input_adjoint(self, gy, weight, x), weight_adjoint(self, gy, x, weight)
+
+    def scratch(self, x: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
+        return self.storage(x, weight, with_products=False)
+
+    @classmethod
+    def make(
+        cls,
+        x: Value,
+        weight: Value,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+    ) -> Value:
+        name = "convolution"
+        made = cls(
+            pair(name, "stride", stride),
+            pair(name, "padding", padding),
+            pair(name, "dilation", dilation),
+            groups,
+        )
+        return apply(made, x, weight)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls((1, 1), (0, 0), (1, 1), 1), (Box((2, 3, 5, 4)), Box((2, 3, 3, 2)))),
+            Sample(cls((2, 1), (1, 2), (1, 2), 1), (Box((2, 2, 5, 4)), Box((3, 2, 3, 2)))),
+            Sample(cls((1, 2), (1, 0), (1, 1), 2), (Box((1, 4, 3, 5)), Box((6, 2, 2, 3)))),
+            Sample(cls((1, 1), (0, 0), (1, 1), 1), (Box((2, 3, 2, 3)), Box((4, 3, 1, 1)))),
+            Sample(cls((2, 2), (0, 0), (1, 1), 1), (Box((2, 3, 4, 3)), Box((2, 3, 1, 1)))),
+        )
+
+
+@op
+class ConvolutionInputAdjoint(Sliding):
+    """x[n, c, h, w] = sum of weight[o, c, k, l] * g[n, o, i, j] over all o, i, j, k, l whose window element
+    is at h = i*s - p + k*d, w = j*s - p + l*d: the derivative of a convolution in x.
+
+    Shapes: g[N, O, OH, OW], weight[O, C/groups, KH, KW] -> x[N, C, H, W], H and W being `size`.
+    Source: Dumoulin & Visin (2016), arXiv:1603.07285, chapter 4 (transposed convolution).
+    """
+
+    size: tuple[Size, Size]
+    is_internal = True
+    kernel = "convolution_input_adjoint"
+
+    def infer(self, g: TensorType, weight: TensorType) -> TensorType:
+        require_rank("convolution", "the cotangent", g, 4, "[N, O, OH, OW]")
+        require_rank("convolution", "weight", weight, 4, "[O, C/groups, KH, KW]")
+        x = g.with_shape((*g.shape[:1], weight.shape[1] * self.groups, *self.size))
+        _require_result(g, self.convolved(x, weight))
+        return x
+
+    def vjp(self, gx: Value, x: Value, g: Value, weight: Value) -> tuple[Value, Value]:
+        return convolve(self, gx, weight), weight_adjoint(self, g, gx, weight)
+
+    def scratch(self, g: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
+        return self.storage(self.infer(g, weight), weight, with_products=False)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls((1, 1), (0, 0), (1, 1), 1, (5, 4)), (Box((2, 2, 3, 3)), Box((2, 3, 3, 2)))),
+            Sample(cls((2, 1), (1, 2), (1, 2), 1, (5, 4)), (Box((2, 3, 3, 6)), Box((3, 2, 3, 2)))),
+            Sample(cls((1, 2), (1, 0), (1, 1), 2, (3, 5)), (Box((1, 6, 4, 2)), Box((6, 2, 2, 3)))),
+            Sample(cls((1, 1), (0, 0), (1, 1), 1, (2, 3)), (Box((2, 4, 2, 3)), Box((4, 3, 1, 1)))),
+        )
+
+
+@op
+class ConvolutionWeightAdjoint(Sliding):
+    """weight[o, c, k, l] = sum over n, i, j of g[n, o, i, j] * x[n, c, i*s - p + k*d, j*s - p + l*d]:
+    the derivative of a convolution in weight.
+
+    Shapes: g[N, O, OH, OW], x[N, C, H, W] -> weight[O, C/groups, KH, KW], KH and KW being `size`.
+    Source: Dumoulin & Visin (2016), arXiv:1603.07285.
+    """
+
+    size: tuple[Size, Size]
+    is_internal = True
+    kernel = "convolution_weight_adjoint"
+
+    def infer(self, g: TensorType, x: TensorType) -> TensorType:
+        require_rank("convolution", "the cotangent", g, 4, "[N, O, OH, OW]")
+        require_rank("convolution", "x", x, 4, "[N, C, H, W]")
+        weight = x.with_shape((g.shape[1], x.shape[1] // self.groups, *self.size))
+        _require_result(g, self.convolved(x, weight))
+        return weight
+
+    def vjp(self, gw: Value, weight: Value, g: Value, x: Value) -> tuple[Value, Value]:
+        return convolve(self, x, gw), input_adjoint(self, g, gw, x)
+
+    def scratch(self, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
+        return self.storage(x, self.infer(g, x), with_products=True)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls((1, 1), (0, 0), (1, 1), 1, (3, 2)), (Box((2, 2, 3, 3)), Box((2, 3, 5, 4)))),
+            Sample(cls((2, 1), (1, 2), (1, 2), 1, (3, 2)), (Box((2, 3, 3, 6)), Box((2, 2, 5, 4)))),
+            Sample(cls((1, 2), (1, 0), (1, 1), 2, (2, 3)), (Box((1, 6, 4, 2)), Box((1, 4, 3, 5)))),
+            Sample(cls((1, 1), (0, 0), (1, 1), 1, (1, 1)), (Box((2, 4, 2, 3)), Box((2, 3, 2, 3)))),
+        )
+
+
+def _require_result(g: TensorType, expected: TensorType) -> None:
+    if g.dtype is not expected.dtype or not same_shape(g.shape, expected.shape):
+        raise TypeRuleError(f"the cotangent of a convolution is {g}, but its result is {expected}")
+
+
+def convolve(like: Sliding, x: Value, weight: Value) -> Value:
+    """The convolution that slides as `like` does."""
+    return apply(Convolution(like.stride, like.padding, like.dilation, like.groups), x, weight)
+
+
+def input_adjoint(like: Sliding, g: Value, weight: Value, x: Value) -> Value:
+    """The cotangent of x for the cotangent g of a convolution."""
+    size = (x.shape[2], x.shape[3])
+    made = ConvolutionInputAdjoint(like.stride, like.padding, like.dilation, like.groups, size)
+    return apply(made, g, weight)
+
+
+def weight_adjoint(like: Sliding, g: Value, x: Value, weight: Value) -> Value:
+    """The cotangent of weight for the cotangent g of a convolution."""
+    size = (weight.shape[2], weight.shape[3])
+    made = ConvolutionWeightAdjoint(like.stride, like.padding, like.dilation, like.groups, size)
+    return apply(made, g, x)

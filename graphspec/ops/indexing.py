@@ -1,0 +1,163 @@
+"""Reading and adding at places that are computed: integer tensors as indices."""
+
+from __future__ import annotations
+
+from graphspec.ir import Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, broadcast, op, same
+from graphspec.ir.types import same_shape
+from graphspec.ops.rules import normal_axis, require_integer
+
+CUBE = Box((2, 3, 4))
+PLACES = Box((2,), values=[2, 0], kind="int")
+REPEATED = Box((2, 2), values=[[1, 0], [1, 1]], kind="int")
+
+
+@op
+class Gather(Op):
+    """y[a..., i..., b...] = x[a..., index_1[i...], ..., index_n[i...], b...]: from `axis` on, n axes of x
+    are read at the places that n index tensors name together.
+
+    Shapes: x[A..., S_1, ..., S_n, B...], index_k[I...], broadcast -> y[A..., I..., B...].
+    Domain: 0 <= index_k < S_k, which is checked when the program runs.
+    Source: numpy advanced indexing.
+    """
+
+    axis: int
+    is_internal = True
+    kernel = "gather"
+
+    def infer(self, x: TensorType, *indices: TensorType) -> TensorType:
+        require_integer("indexing", "indices", *indices)
+        end = self.axis + len(indices)
+        if end > x.rank:
+            raise TypeRuleError(f"{len(indices)} indices from axis {self.axis} on do not fit {x}")
+        shape = broadcast(*(index.shape for index in indices))
+        return x.with_shape((*x.shape[: self.axis], *shape, *x.shape[end:]))
+
+    def vjp(self, gy: Value, y: Value, x: Value, *indices: Value) -> tuple[Value | None, ...]:
+        return apply(ScatterAdd(self.axis, x.shape), gy, *indices), *(None for _ in indices)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls(0), (Box((3, 4)), REPEATED)),
+            Sample(cls(1), (CUBE, PLACES)),
+            Sample(cls(1), (CUBE, PLACES, Box((3, 1), values=[[3], [0], [3]], kind="int"))),
+            Sample(
+                cls(0), (Box((3, 2)), Box((), values=2, kind="int"), Box((2,), values=[1, 1], kind="int"))
+            ),
+            Sample(cls(1), (Box((2, 3), -9, 9, "int"), PLACES)),
+        )
+
+
+@op
+class ScatterAdd(Op):
+    """y = 0, then y[a..., index_1[i...], ..., index_n[i...], b...] += g[a..., i..., b...] for all i.
+
+    Shapes: g[A..., I..., B...], index_k[I...], broadcast -> y[shape], shape = [A..., S_1, ..., S_n, B...].
+    Domain: 0 <= index_k < S_k, which is checked when the program runs.
+    Equal places are summed in one order, whatever the machine: the result is deterministic.
+    Source: the adjoint of numpy advanced indexing; numpy.add.at.
+    """
+
+    axis: int
+    shape: tuple[Size, ...]
+    is_internal = True
+    kernel = "scatter_add"
+
+    def infer(self, g: TensorType, *indices: TensorType) -> TensorType:
+        require_integer("indexing", "indices", *indices)
+        expected = Gather(self.axis).infer(g.with_shape(self.shape), *indices)
+        if not same_shape(expected.shape, g.shape):
+            raise TypeRuleError(f"the values to add are {g}, but the places are for {expected}")
+        return g.with_shape(self.shape)
+
+    def vjp(self, gy: Value, y: Value, g: Value, *indices: Value) -> tuple[Value | None, ...]:
+        return apply(Gather(self.axis), gy, *indices), *(None for _ in indices)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        column = Box((3, 1), values=[[3], [0], [3]], kind="int")
+        return (
+            Sample(cls(0, (3, 4)), (Box((2, 2, 4)), REPEATED)),
+            Sample(cls(1, (2, 3, 4)), (Box((2, 2, 4)), PLACES)),
+            Sample(cls(1, (2, 3, 4)), (Box((2, 3, 2)), PLACES, column)),
+            Sample(cls(0, (3,)), (Box((0,)), Box((0,), values=[], kind="int"))),
+            Sample(cls(1, (2, 3)), (Box((2, 2), -9, 9, "int"), PLACES)),
+        )
+
+
+@op
+class TakeAlongAxis(Op):
+    """y[a, i, b] = x[a, indices[a, i, b], b], where the middle place is `axis`.
+
+    Shapes: x[A..., S, B...], indices[A..., I, B...] -> y[A..., I, B...].
+    Domain: 0 <= indices < S, which is checked when the program runs.
+    Source: numpy.take_along_axis; torch.gather.
+    """
+
+    axis: int
+    kernel = "take_along_axis"
+
+    def infer(self, x: TensorType, indices: TensorType) -> TensorType:
+        require_integer("take_along_axis", "indices", indices)
+        _require_like("take_along_axis", x, indices, self.axis)
+        return x.with_shape(indices.shape)
+
+    def vjp(self, gy: Value, y: Value, x: Value, indices: Value) -> tuple[Value, None]:
+        return apply(AddAlongAxis(self.axis, x.shape[self.axis]), gy, indices), None
+
+    @classmethod
+    def make(cls, x: Value, indices: Value, axis: int) -> Value:
+        return apply(cls(normal_axis("take_along_axis", axis, len(x.shape))), x, indices)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls(1), (Box((2, 4)), Box((2, 1), values=[[3], [0]], kind="int"))),
+            Sample(cls(0), (Box((3, 2)), Box((4, 2), 0, 3, "int"))),
+            Sample(cls(1), (Box((2, 3), -9, 9, "int"), Box((2, 2), 0, 3, "int"))),
+        )
+
+
+@op
+class AddAlongAxis(Op):
+    """y = 0, then y[a, indices[a, i, b], b] += g[a, i, b] for all i, where the middle place is `axis`.
+
+    Shapes: g[A..., I, B...], indices[A..., I, B...] -> y[A..., size, B...].
+    Domain: 0 <= indices < size, which is checked when the program runs.
+    Equal places are summed in one order, whatever the machine: the result is deterministic.
+    Source: the adjoint of numpy.take_along_axis; torch.scatter_add.
+    """
+
+    axis: int
+    size: Size
+    is_internal = True
+    kernel = "add_along_axis"
+
+    def infer(self, g: TensorType, indices: TensorType) -> TensorType:
+        require_integer("add_along_axis", "indices", indices)
+        if not same_shape(g.shape, indices.shape):
+            raise TypeRuleError(f"the values to add are {g}, but the places are {indices}")
+        return g.with_shape((*g.shape[: self.axis], self.size, *g.shape[self.axis + 1 :]))
+
+    def vjp(self, gy: Value, y: Value, g: Value, indices: Value) -> tuple[Value, None]:
+        return apply(TakeAlongAxis(self.axis), gy, indices), None
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(cls(1, 4), (Box((2, 1)), Box((2, 1), values=[[3], [0]], kind="int"))),
+            Sample(cls(0, 3), (Box((4, 2)), Box((4, 2), 0, 3, "int"))),
+            Sample(cls(1, 3), (Box((2, 2), -9, 9, "int"), Box((2, 2), 0, 3, "int"))),
+        )
+
+
+def _require_like(what: str, x: TensorType, indices: TensorType, axis: int) -> None:
+    """Refuse indices that differ from x elsewhere than along the axis."""
+    if x.rank != indices.rank:
+        raise TypeRuleError(f"`{what}` needs as many axes in x and indices, but they are {x} and {indices}")
+    for i, (p, q) in enumerate(zip(x.shape, indices.shape, strict=True)):
+        if i != axis and not same(p, q):
+            raise TypeRuleError(
+                f"`{what}` along axis {axis} needs equal sizes on axis {i}, but they are {p} and {q}"
+            )

@@ -1,0 +1,61 @@
+"""Windows that slide over the last two axes: how they are written, and how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphspec.ir import Op, Size, TensorType, TypeRuleError
+from graphspec.ops.rules import require_rank
+
+
+def window_count(
+    size: Size, kernel: Size, stride: int, padding: int, dilation: int, ceil_mode: bool = False
+) -> Size:
+    """How many windows fit on an axis.
+
+    With `ceil_mode` also one that starts within the axis or the padding before it and ends beyond.
+    Source: the documentation of torch.nn.Conv2d and torch.nn.MaxPool2d.
+    """
+    extent = dilation * (kernel - 1) + 1
+    if not ceil_mode:
+        return (size + 2 * padding - extent) // stride + 1
+    if isinstance(extent, int):
+        # the last window starts before the padding that follows the axis: a bound of its own
+        return (size + padding + min(padding - extent + stride, 0) + stride - 1) // stride
+    raise TypeRuleError("a window whose size is not known yet has no `ceil_mode`")
+
+
+@dataclass(frozen=True)
+class Window(Op):
+    """What ops that slide a window over x[..., H, W] share."""
+
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    ceil_mode: bool = False
+
+    def windows(self, what: str, x: TensorType) -> TensorType:
+        """x[N, C, H, W] with as many rows and columns as there are windows."""
+        require_rank(what, "x", x, 4, "[N, C, H, W]")
+        axes = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        counts: list[Size] = []
+        for size, (kernel, stride, padding, dilation) in zip(x.shape[2:], axes, strict=True):
+            check_window(what, kernel, stride, padding, dilation)
+            if 2 * padding > dilation * (kernel - 1) + 1:
+                raise TypeRuleError(f"`padding` of `{what}` must be at most half the window, not {padding}")
+            count = window_count(size, kernel, stride, padding, dilation, self.ceil_mode)
+            if isinstance(count, int) and count < 1:
+                raise TypeRuleError(f"the window of `{what}` is larger than the padded x, which is {x}")
+            counts.append(count)
+        return x.with_shape((*x.shape[:2], *counts))
+
+
+def check_window(what: str, kernel: Size, stride: int, padding: int, dilation: int) -> None:
+    """Refuse numbers that describe no window."""
+    if isinstance(kernel, int) and kernel < 1:
+        raise TypeRuleError(f"`kernel_size` of `{what}` must be at least 1, not {kernel}")
+    if stride < 1 or dilation < 1:
+        raise TypeRuleError(f"`stride` and `dilation` of `{what}` must be at least 1")
+    if padding < 0:
+        raise TypeRuleError(f"`padding` of `{what}` must be at least 0, not {padding}")

@@ -1,0 +1,126 @@
+"""Pooling: one pass over all windows at once for each element of the window, no loop over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphspec.runtime.kernels import kernel
+from graphspec.runtime.kernels.windows import Pair, window_elements
+
+
+@kernel("max_pool2d")
+def max_pool2d(
+    xp: Any,
+    out: Any,
+    x: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> None:
+    """out = the greatest element of each window."""
+    out.fill(-xp.inf)
+    elements = window_elements(x.shape[2:], out.shape[2:], kernel_size, stride, padding, dilation)
+    for _, _, (windows, places) in elements:
+        best = out[windows]
+        xp.maximum(best, x[places], out=best)
+
+
+@kernel("max_pool2d_scatter")
+def max_pool2d_scatter(
+    xp: Any,
+    out: Any,
+    g: Any,
+    x: Any,
+    y: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> None:
+    """out = 0, then out at the first greatest element of each window += g of the window."""
+    out.fill(0)
+    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    for windows, places, wins in _winners(xp, x, y, elements):
+        out[places] += _masked(xp, g[windows], wins)
+
+
+@kernel("max_pool2d_gather")
+def max_pool2d_gather(
+    xp: Any,
+    out: Any,
+    v: Any,
+    x: Any,
+    y: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> None:
+    """out of each window = v at the first greatest element of the window."""
+    out.fill(0)
+    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    for windows, places, wins in _winners(xp, x, y, elements):
+        out[windows] += _masked(xp, v[places], wins)
+
+
+def _winners(xp: Any, x: Any, y: Any, elements: Iterator[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """For each element of the window: in which windows it is the first that is not less than the maximum.
+
+    Where the maximum is nan nothing is less, and the first element wins.
+    """
+    undecided = xp.ones(y.shape, dtype=bool)
+    for _, _, (windows, places) in elements:
+        loses = xp.less(x[places], y[windows])
+        wins = xp.greater(undecided[windows], loses)
+        undecided[windows] &= loses
+        yield windows, places, wins
+
+
+def _masked(xp: Any, x: Any, mask: Any) -> Any:
+    """x where mask, else 0; a nan or an infinity outside the mask leaves no trace."""
+    if xp.__name__ != "numpy":
+        return xp.where(mask, x, xp.zeros((), x.dtype))
+    kept = xp.negative(mask.view("int8"))
+    return xp.bitwise_and(x.view(f"int{8 * x.itemsize}"), kept).view(x.dtype)
+
+
+@kernel("window_sum")
+def window_sum(
+    xp: Any,
+    out: Any,
+    x: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> None:
+    """out = the sum of the elements of each window."""
+    out.fill(0)
+    elements = window_elements(x.shape[2:], out.shape[2:], kernel_size, stride, padding, dilation)
+    for _, _, (windows, places) in elements:
+        out[windows] += x[places]
+
+
+@kernel("window_spread")
+def window_spread(
+    xp: Any,
+    out: Any,
+    g: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+    size: Pair,
+) -> None:
+    """out = for each element the sum of g over the windows that it is in."""
+    out.fill(0)
+    elements = window_elements(size, g.shape[2:], kernel_size, stride, padding, dilation)
+    for _, _, (windows, places) in elements:
+        out[places] += g[windows]

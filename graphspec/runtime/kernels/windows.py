@@ -1,0 +1,34 @@
+"""Where the elements of sliding windows lie: one pair of slices for each element of the window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+Pair: TypeAlias = tuple[int, int]
+#: an index over the last two axes
+Region: TypeAlias = tuple[Any, slice, slice]
+
+
+def window_elements(
+    size: Pair, windows: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Iterator[tuple[int, int, tuple[Region, Region]]]:
+    """For each element (k, m) of the window: the windows that have it within the array, and where it lies.
+
+    `size` is that of the array, `windows` how many there are, over the last two axes.
+    """
+    across = [_places(size[1], windows[1], stride[1], m * dilation[1] - padding[1]) for m in range(kernel[1])]
+    for k in range(kernel[0]):
+        down = _places(size[0], windows[0], stride[0], k * dilation[0] - padding[0])
+        for m, right in enumerate(across):
+            yield k, m, ((..., down[0], right[0]), (..., down[1], right[1]))
+
+
+def _places(size: int, windows: int, stride: int, offset: int) -> tuple[slice, slice]:
+    """For the windows i with 0 <= i * stride + offset < size: the slice of i, the slice of positions."""
+    first = max(0, -(offset // stride))
+    last = min(windows - 1, (size - 1 - offset) // stride)
+    if last < first:
+        return slice(0, 0), slice(0, 0)
+    start = first * stride + offset
+    return slice(first, last + 1), slice(start, last * stride + offset + 1, stride)

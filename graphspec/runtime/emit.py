@@ -144,7 +144,8 @@ class _Emitter:
             self.fixed_views.add(value)
         else:
             self.comment(node)
-            self.line(f"{name} = {op.source('', *map(self.read, node.inputs))}", node)
+            text = op.source("", *map(self.read, node.inputs))
+            self.line(f"{name} = {text}" if step.types[0].shape else f"{name} = xp.asarray({text})", node)
             self.part.makes[name] = None
             self.part.steps += 1
 
@@ -257,12 +258,13 @@ class _Emitter:
         writer.add("")
         writer.add("")
         writer.add("def bind(arena, xp, kernels):")
-        for i in range(len(self.parts)):
-            writer.add(f"    run_{i + 1} = part_{i + 1}(arena, xp, kernels)")
+        calls = [self.namer.name(f"run_{i + 1}") for i in range(len(self.parts))]
+        for i, call in enumerate(calls):
+            writer.add(f"    {call} = part_{i + 1}(arena, xp, kernels)")
         writer.add("")
         writer.add(f"    def run({', '.join(inputs)}):")
         for i, part in enumerate(self.parts):
-            call = f"run_{i + 1}({', '.join(part.needs)})"
+            call = f"{calls[i]}({', '.join(part.needs)})"
             gives = self.gives(i)
             if i == len(self.parts) - 1:
                 writer.add(f"        return {call}")

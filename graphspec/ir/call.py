@@ -47,6 +47,7 @@ class Call(Op):
     definition: str
     statics: tuple[tuple[str, Any], ...]
     body: Body
+    is_internal = True
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expected = tuple(p.type for p in self.body.parameters)

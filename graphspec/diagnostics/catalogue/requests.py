@@ -18,6 +18,9 @@ def _listed(names: Iterable[str], limit: int = 12) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
+_KINDS = {"param": "parameter", "buffer": "buffer", "input": "input", "noise": "noise"}
+
+
 def _suggestion(name: str, known: Iterable[str]) -> tuple[str, ...]:
     close = get_close_matches(name, list(known), n=3, cutoff=0.6)
     return (f"did you mean {_listed(close).replace(' and ', ' or ')}?",) if close else ()
@@ -178,13 +181,41 @@ def cotangents_by_name(names: Sequence[str], given: Sequence[str]) -> Diagnostic
 
 
 @diagnostic()
-def size_not_known(name: str, needed_by: str, span: Span | None) -> Diagnostic:
+def size_not_known(name: str, span: Span | None) -> Diagnostic:
     """A dim has no default, and nothing that was given says how large it is."""
     return finding(
-        f"the size of `{name}` is not known, and {needed_by} needs it",
-        primary=_label(span, "declared here"),
+        f"nothing says how large `{name}` is",
+        primary=_label(span, f"`{name}` is needed here"),
         help=(f"give data that have it, or `--set {name}=NUMBER` (in Python `dims={{\"{name}\": NUMBER}}`)",),
     )
+
+
+@diagnostic()
+def not_a_mapping(place: str, found: str) -> Diagnostic:
+    """Parameters and inputs are given as mappings from name to array, in this order."""
+    return finding(f"`{place}` must be a mapping from name to array, and is a `{found}`")
+
+
+@diagnostic()
+def argument_in_wrong_place(
+    names: Sequence[str], kind: str, place: str, expected: Sequence[str]
+) -> Diagnostic:
+    """Parameters are given among the inputs, or inputs among the parameters.
+
+    The order is `model.grad(params, inputs, ...)`: first parameters and buffers, then inputs and noise.
+    """
+    article = "an" if kind == "input" else "a"
+    return finding(
+        f"`{place}` has {_listed(names)}, but `{names[0]}` is {article} {_KINDS[kind]}",
+        notes=(f"`{place}` takes " + (", ".join(expected) or "nothing: the spec has none"),),
+        help=("the order is (params, inputs)",),
+    )
+
+
+@diagnostic("note")
+def extra_arrays(path: str, names: Sequence[str]) -> Diagnostic:
+    """A file has arrays that the spec does not declare; they are not used."""
+    return finding(f"`{path}` has {_listed(names)}, which the spec does not declare")
 
 
 @diagnostic()

@@ -1,0 +1,38 @@
+"""The command line.  Results go to stdout, everything else to stderr; no command computes anything itself.
+
+Modules here import only typer and the standard library at their top: a command imports what it needs
+when it runs, so that `graphspec --help` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from graphspec.cli.options import app
+from graphspec.cli.compute import forward, grad, init
+from graphspec.cli.inspect import check, explain, ops, show
+
+#: the exit status of a bug: EX_SOFTWARE of sysexits.h
+BUG = 70
+
+for command in (check, show, forward, grad, init, explain, ops):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line.  A bug ends in its traceback and one line asking for a report."""
+    try:
+        app()
+    except BrokenPipeError:
+        # the reader of our output is gone (`graphspec show ... | head`): nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.write("this is a bug in graphspec, not in your spec: please report it with the lines above\n")
+        sys.exit(BUG)
+
+
+__all__ = ["app", "main"]

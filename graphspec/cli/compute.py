@@ -1,0 +1,244 @@
+"""The commands that run a spec: forward, grad, init."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphspec.cli import options
+from graphspec.cli.report import Report
+
+if TYPE_CHECKING:
+    from graphspec.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the options say about where arrays come from."""
+
+    archives: list[Path]
+    files: dict[str, Path]
+    take: slice | None
+    draw: list[str]
+    params: Path | None
+    seed: int
+    backend: str
+
+
+def forward(
+    spec: options.SpecPath,
+    of: options.Of = None,
+    data: options.Data = None,
+    input: options.InputFiles = None,
+    take: options.Take = None,
+    draw: options.DrawNames = None,
+    params: options.Params = None,
+    seed: options.Seed = 0,
+    set: options.Sets = None,
+    dtype: options.DTypeOption = None,
+    mode: options.ModeOption = options.Mode.eval,
+    backend: options.BackendOption = options.Backend.numpy,
+    out: options.Out = None,
+    no_opt: options.NoOpt = False,
+    verify: options.Verify = False,
+    json: options.JsonFlag = False,
+) -> None:
+    """Compute values: the results of the spec, or what --of names."""
+    given = _given(data, input, take, draw, params, seed, backend)
+    sets = options.read_sets(set)
+    with Report("forward", as_json=json) as report:
+        model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify)
+        parameters, inputs = _arguments(report, model, given, model.needs(of))
+        values = model.forward(parameters, inputs, of=of, seed=seed, backend=backend.value)
+        report.result = {"values": report.arrays(values)}
+        _write(out, values)
+
+
+def grad(
+    spec: options.SpecPath,
+    wrt: options.Wrt,
+    of: options.Of = None,
+    cotangent: Annotated[
+        str | None,
+        typer.Option("--cotangent", metavar="FILE|ones", help="Weights for an objective that is not a scalar."),
+    ] = None,
+    data: options.Data = None,
+    input: options.InputFiles = None,
+    take: options.Take = None,
+    draw: options.DrawNames = None,
+    params: options.Params = None,
+    seed: options.Seed = 0,
+    set: options.Sets = None,
+    dtype: options.DTypeOption = None,
+    mode: options.ModeOption = options.Mode.eval,
+    backend: options.BackendOption = options.Backend.numpy,
+    allow_zero: Annotated[
+        bool, typer.Option("--allow-zero", help="Zeros where the objective does not depend on a name.")
+    ] = False,
+    out: options.Out = None,
+    no_opt: options.NoOpt = False,
+    verify: options.Verify = False,
+    json: options.JsonFlag = False,
+) -> None:
+    """Compute gradients with respect to anything in the spec, by name."""
+    given = _given(data, input, take, draw, params, seed, backend)
+    sets = options.read_sets(set)
+    targets = options.split_names(wrt)
+    with Report("grad", as_json=json) as report:
+        model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify)
+        objectives = model.objectives(of)
+        weights = _cotangents(cotangent, objectives)
+        needed = model.needs(objectives, targets, cotangent=weights, allow_zero=allow_zero)
+        parameters, inputs = _arguments(report, model, given, needed)
+        values, grads = model.value_and_grad(
+            parameters,
+            inputs,
+            wrt=targets,
+            of=objectives,
+            cotangent=weights,
+            allow_zero=allow_zero,
+            seed=seed,
+            backend=backend.value,
+        )
+        report.result = {"objectives": {}}
+        for objective in objectives:
+            value = values[objective]
+            report.line(f"gradient of {objective}" + (f" = {float(value):.9g}" if value.ndim == 0 else ""))
+            report.result["objectives"][objective] = {
+                "value": report.facts(value),
+                "gradients": report.arrays(grads[objective]),
+            }
+        _write(out, _flat(grads))
+
+
+def init(
+    spec: options.SpecPath,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.npz", help="Where they go.", show_default=False)],
+    seed: options.Seed = 0,
+    set: options.Sets = None,
+    dtype: options.DTypeOption = None,
+    json: options.JsonFlag = False,
+) -> None:
+    """Draw parameters and buffers by their initialisers, and write them to a file."""
+    sets = options.read_sets(set)
+    with Report("init", as_json=json) as report:
+        model = load_model(report, spec, sets, dtype, options.Mode.eval)
+        values = model.init(seed=seed)
+        report.result = {"seed": seed, "parameters": report.arrays(values)}
+        _write(out, values)
+
+
+def _given(
+    data: list[Path] | None,
+    files: list[str] | None,
+    take: str | None,
+    draw: list[str] | None,
+    params: Path | None,
+    seed: int,
+    backend: options.Backend,
+) -> Given:
+    rows, names = options.read_take(take), options.split_names(draw)
+    return Given(data or [], options.read_files(files), rows, names, params, seed, backend.value)
+
+
+def load_model(
+    report: Report,
+    spec: Path,
+    sets: dict[str, Any],
+    dtype: options.DTypeName | None,
+    mode: options.Mode,
+    *,
+    simplify: bool = True,
+    verify: bool = False,
+) -> Model:
+    from graphspec.diagnostics.catalogue import requests as say
+    from graphspec.model import load
+
+    model = load(
+        spec,
+        consts=sets,
+        dtype=dtype.value if dtype else None,
+        mode=mode.value,
+        simplify=simplify,
+        verify=verify,
+        notify=report.tell,
+    )
+    if model.mode:
+        report.tell(say.mode_matters(model.mode))
+    return model
+
+
+def _arguments(
+    report: Report, model: Model, given: Given, needed: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters and inputs of a request: from files, or drawn, which is said with the seed."""
+    from graphspec.diagnostics.catalogue import requests as say
+    from graphspec.runtime.data import read_archive
+
+    wanted = [name for name, kind in needed.items() if kind == "input"]
+    inputs = _read_inputs(report, model, given, wanted)
+    drawn = given.draw
+    if not (given.archives or given.files):
+        drawn = [name for name in wanted if name not in inputs]
+    if drawn:
+        inputs |= model.draw(given.seed, names=drawn, inputs=inputs)
+        report.tell(say.inputs_drawn(drawn, given.seed))
+    owned = [name for name, kind in needed.items() if kind in ("param", "buffer")]
+    if given.params is not None:
+        found = read_archive(given.params)
+        parameters = {name: array for name, array in found.items() if model.kind(name) in ("param", "buffer")}
+        if len(parameters) < len(found):
+            report.tell(say.extra_arrays(str(given.params), sorted(found.keys() - parameters.keys())))
+    else:
+        parameters = model.init(given.seed, names=owned, inputs=inputs)
+        if owned:
+            report.tell(say.parameters_drawn(len(owned), given.seed))
+    return parameters, inputs
+
+
+def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) -> dict[str, Any]:
+    """The arrays of files: those of the options, and those that the spec names for what is wanted."""
+    from graphspec.diagnostics.catalogue import requests as say
+    from graphspec.runtime.data import read_archive, read_array
+
+    inputs: dict[str, Any] = {}
+    for path in given.archives:
+        found = read_archive(path)
+        known = {name: array for name, array in found.items() if model.kind(name) in ("input", "noise")}
+        if len(known) < len(found):
+            report.tell(say.extra_arrays(str(path), sorted(found.keys() - known.keys())))
+        inputs |= known
+    inputs |= {name: read_array(path) for name, path in given.files.items()}
+    inputs |= model.default_data([name for name in wanted if name not in inputs and name not in given.draw])
+    if given.take is not None:
+        inputs |= {name: inputs[name][given.take] for name in model.batched(inputs)}
+    return inputs
+
+
+def _cotangents(option: str | None, objectives: list[str]) -> Any:
+    """The cotangents of the option: ones, one array, or arrays by objective from an archive."""
+    from graphspec.runtime.data import read_archive, read_array
+
+    if option is None or option == "ones":
+        return option
+    if len(objectives) == 1:
+        return {objectives[0]: read_array(Path(option))}
+    return read_archive(Path(option))
+
+
+def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Gradients by name; with several objectives by `objective/name`."""
+    if len(grads) == 1:
+        return dict(*grads.values())
+    return {f"{of}/{name}": g for of, found in grads.items() for name, g in found.items()}
+
+
+def _write(out: Path | None, arrays: Mapping[str, Any]) -> None:
+    from graphspec.runtime.data import write_archive
+
+    if out is not None:
+        write_archive(out, arrays)

@@ -1,0 +1,123 @@
+"""The typer application, and the options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Describe a network in a small text file; get the gradient of anything in it, by name.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class DTypeName(str, Enum):
+    """The floating dtypes that a whole graph can be compiled in."""
+
+    f16 = "f16"
+    f32 = "f32"
+    f64 = "f64"
+
+
+class Mode(str, Enum):
+    """What `training` is."""
+
+    eval = "eval"
+    train = "train"
+
+
+class Backend(str, Enum):
+    """The array libraries."""
+
+    numpy = "numpy"
+    cupy = "cupy"
+
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A .gspec file.", show_default=False)]
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+Of = Annotated[
+    list[str] | None,
+    typer.Option("--of", metavar="EXPR", help="A value, loss or expression of the spec; may be repeated."),
+]
+WRT_HELP = "Names, patterns (`conv*.*`), @params or @inputs; with commas, or repeated."
+Wrt = Annotated[list[str], typer.Option("--wrt", metavar="NAME", help=WRT_HELP, show_default=False)]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A const or a dim of the spec.")
+]
+DTypeOption = Annotated[
+    DTypeName | None, typer.Option("--dtype", help="Compile everything that floats in this dtype.")
+]
+ModeOption = Annotated[Mode, typer.Option("--mode", help="What `training` is in the spec.")]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="Where the program runs.")]
+Seed = Annotated[int, typer.Option("--seed", help="The seed of everything that is drawn.")]
+Data = Annotated[
+    list[Path] | None, typer.Option("--data", metavar="FILE.npz", help="Inputs by name, from an archive.")
+]
+InputFiles = Annotated[
+    list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="One input from a file.")
+]
+Take = Annotated[
+    str | None, typer.Option("--take", metavar="A:B", help="Only these rows of the data (half-open).")
+]
+DrawNames = Annotated[
+    list[str] | None, typer.Option("--draw", metavar="NAME", help="Draw this input by its sampler.")
+]
+Params = Annotated[
+    Path | None, typer.Option("--params", metavar="FILE.npz", help="Parameters and buffers by name.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE.npz", help="Write the arrays to a file.")]
+NoOpt = Annotated[bool, typer.Option("--no-opt", help="Run the graph as it is written, not simplified.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Check the graph after each pass of the compiler.")]
+
+
+def split_names(texts: list[str] | None) -> list[str]:
+    """`a,b` and a repeated option are the same: a list of names."""
+    return [name.strip() for text in texts or [] for name in text.split(",") if name.strip()]
+
+
+def read_sets(texts: list[str] | None) -> dict[str, Any]:
+    """`NAME=VALUE`: numbers, `true`, `false` and lists as JSON has them, anything else is a string."""
+    return {name: _read_value(value) for name, value in _pairs(texts, "--set", "VALUE")}
+
+
+def read_files(texts: list[str] | None) -> dict[str, Path]:
+    """`NAME=FILE` by name."""
+    return {name: Path(value) for name, value in _pairs(texts, "--input", "FILE")}
+
+
+def read_take(text: str | None) -> slice | None:
+    """`A:B`, either end may be left out."""
+    if text is None:
+        return None
+    start, colon, stop = text.partition(":")
+    try:
+        rows = slice(int(start) if start else None, int(stop) if stop else None)
+    except ValueError:
+        rows = None
+    if rows is None or not colon:
+        raise typer.BadParameter(f"{text!r} is not A:B with whole numbers, as in 0:100", param_hint="--take")
+    return rows
+
+
+def _pairs(texts: list[str] | None, option: str, what: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise typer.BadParameter(f"{text!r} is not NAME={what}", param_hint=option)
+        pairs.append((name, value))
+    return pairs
+
+
+def _read_value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if value is None or isinstance(value, dict) else value

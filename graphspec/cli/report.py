@@ -1,0 +1,137 @@
+"""How a command speaks: results on stdout, diagnostics on stderr, or all of it as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from graphspec.diagnostics import Diagnostic, GraphSpecError
+
+#: grows when a key of the documents changes its meaning or goes away; new keys may come at any time
+SCHEMA_VERSION = 1
+
+
+class Report:
+    """What one command says.  Used as a context: a GraphSpecError inside ends the command with its status.
+
+    The JSON document has the keys `schema_version`, `command`, `ok`, `diagnostics` and `result`.
+    """
+
+    def __init__(self, command: str, *, as_json: bool) -> None:
+        self.command = command
+        self.as_json = as_json
+        self.result: Any = None
+        self.exit_code = 0
+        self._diagnostics: list[Diagnostic] = []
+
+    def tell(self, diagnostic: Diagnostic) -> None:
+        """Say something about the spec, the data or the request."""
+        self._diagnostics.append(diagnostic)
+        if not self.as_json:
+            from graphspec.diagnostics.render import render_text
+
+            sys.stderr.write(render_text(diagnostic, color=_wants_color()) + "\n")
+
+    def fail(self, error: GraphSpecError) -> None:
+        """Tell a mistake, and end the command with its status."""
+        for diagnostic in error.diagnostics:
+            self.tell(diagnostic)
+        self.exit_code = max(self.exit_code, error.exit_code)
+
+    def line(self, text: str = "") -> None:
+        """One line of the result, where it is text."""
+        if not self.as_json:
+            sys.stdout.write(text.rstrip() + "\n")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        """Aligned columns, those of `right` to the right."""
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for row in (header, *rows):
+            cells = [
+                cell.rjust(width) if i in right else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            self.line("  ".join(cells))
+
+    def arrays(self, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """A table of arrays; returns its facts by name, for the document."""
+        facts = {name: self.facts(array) for name, array in arrays.items()}
+        rows = []
+        for name, f in facts.items():
+            numbers = [
+                "" if f[key] is None else f"{float(f[key]):.6g}" for key in ("norm", "min", "max")
+            ]
+            rows.append([name, f"[{', '.join(map(str, f['shape']))}]", f["dtype"], *numbers])
+        self.table(("name", "shape", "dtype", "norm", "min", "max"), rows, right=(3, 4, 5))
+        return facts
+
+    def facts(self, array: Any) -> dict[str, Any]:
+        """Shape, dtype, Euclidean norm, least and greatest element of an array of numpy or cupy."""
+        low, high = (float(array.min()), float(array.max())) if array.size else (None, None)
+        return {
+            "shape": list(array.shape),
+            "dtype": dtype_name(array),
+            "norm": _portable(norm(array)),
+            "min": _portable(low),
+            "max": _portable(high),
+        }
+
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from graphspec.diagnostics import GraphSpecError
+
+        if isinstance(error, GraphSpecError):
+            self.fail(error)
+        elif error is not None:
+            return
+        if self.as_json:
+            sys.stdout.write(json.dumps(self._document(), indent=2, allow_nan=False) + "\n")
+        if self.exit_code:
+            raise typer.Exit(self.exit_code) from None
+
+    def _document(self) -> dict[str, Any]:
+        from graphspec.diagnostics.render import to_json
+
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "command": self.command,
+            "ok": self.exit_code == 0,
+            "diagnostics": [to_json(d) for d in self._diagnostics],
+            "result": self.result,
+        }
+
+
+def dtype_name(array: Any) -> str:
+    """The dtype in the words of the language: `f32`."""
+    return str(array.dtype).replace("float", "f").replace("int", "i")
+
+
+def norm(array: Any) -> float:
+    """The Euclidean norm in double precision, scaled so that squares neither overflow nor vanish."""
+    flat = array.ravel().astype("float64")
+    scale = float(abs(flat).max()) if flat.size else 0.0
+    if scale == 0.0 or not math.isfinite(scale):
+        return scale
+    flat /= scale
+    return scale * math.sqrt(float(flat @ flat))
+
+
+def _portable(number: float | None) -> float | str | None:
+    """A number that JSON knows: what is not finite becomes the string `nan`, `inf` or `-inf`."""
+    return number if number is None or math.isfinite(number) else str(number)
+
+
+def _wants_color() -> bool:
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ

@@ -1,0 +1,257 @@
+"""From a file to a program: the phases, in their order.
+
+    text -> lower -> expand gradients -> differentiate -> optimise -> plan and emit -> run
+    `load`           `derive`                             `simplify`  `assemble`       the program
+
+Up to `simplify` sizes are symbols; a program is made for one set of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphspec.diagnostics import Diagnostic, GraphSpecError
+from graphspec.diagnostics.catalogue import requests as say
+from graphspec.ir import DType, Graph, Input, Value, apply, reachable
+from graphspec.lowering.lower import lower_file, lower_text
+from graphspec.lowering.module import Module
+from graphspec.requests import Request, Target, find_objectives, find_targets, find_values, not_reached, span_of
+from graphspec.transforms.broadcasting import filled
+from graphspec.transforms.differentiate import cotangents, tangents
+from graphspec.transforms.expand_gradients import expand_gradients
+from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
+
+if TYPE_CHECKING:
+    from graphspec.runtime.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A text to compile: a file, or a text with the folder that its paths are relative to."""
+
+    path: str | None
+    text: str = ""
+    base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is said from outside when a spec is read: consts and dims, the floating dtype, the mode."""
+
+    sets: Mapping[str, Any]
+    dtype: DType | None = None
+    training: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """The graph that answers a request, and which of its outputs are the answers.
+
+    `gradients` is by objective, then by what it is differentiated by; `updates` by buffer.  `notes` say
+    what a pattern left out.
+    """
+
+    graph: Graph
+    values: Mapping[str, str]
+    gradients: Mapping[str, Mapping[str, str]]
+    updates: Mapping[str, str]
+    notes: tuple[Diagnostic, ...]
+
+    @cached_property
+    def inputs(self) -> dict[str, Value]:
+        """What must be known to run it, by name."""
+        nodes = reachable(self.graph.outputs.values())
+        return {node.op.label: node.values[0] for node in nodes if isinstance(node.op, Input)}
+
+
+def load(spec: Spec, settings: Settings) -> Module:
+    """Parse, resolve and type a spec.  Raises GraphSpecError with all errors found."""
+    sets, dtype, training = settings.sets, settings.dtype, settings.training
+    if spec.path is not None:
+        return lower_file(spec.path, sets=sets, dtype=dtype, training=training)
+    return lower_text(spec.text, spec.base, sets=sets, dtype=dtype, training=training)
+
+
+def check(module: Module) -> None:
+    """Differentiate what the spec itself differentiates.  Raises GraphSpecError where that cannot be done."""
+    expand_gradients(module.graph())
+
+
+def derive(module: Module, request: Request) -> Derived:
+    """The graph of what a request asks for, with nothing in it that the answer does not need.
+
+    Raises GraphSpecError where a name is unknown, or the objective does not depend on it.
+    """
+    if request.kind == "values":
+        values = find_values(module, request.of)
+        return _answer(module, _expand(module, values, {}), dict(values), {}, request)
+    objectives = find_objectives(module, request.of)
+    targets = find_targets(module, request.wrt)
+    wanted = {name: module.values[name] for target in targets for name in target.names}
+    graph = _expand(module, objectives, wanted)
+    outputs = {name: graph.outputs[name] for name in objectives}
+    if request.kind == "jvp":
+        return _answer(module, graph, {}, _push_forward(graph, outputs, _directions(graph, wanted)), request)
+    gradients, notes = _gradients(module, graph, outputs, targets, request)
+    if request.kind == "hvp":
+        return _answer(module, graph, {}, _along(graph, gradients, _directions(graph, wanted)), request, notes)
+    return _answer(module, graph, outputs if request.values else {}, gradients, request, notes)
+
+
+def simplify(graph: Graph, *, everything: bool, check: bool) -> Graph:
+    """The graph as it is run: calls inlined, equal nodes merged, algebra done, the dead dropped.
+
+    Without `everything`, only what a program cannot do without; `check` verifies it after each pass.
+    """
+    return optimise(graph, verify=check, passes=PASSES if everything else REQUIRED)
+
+
+def assemble(graph: Graph, sizes: Mapping[str, int], backend: str) -> Program:
+    """The program that computes a simplified graph's outputs where the dims have these numbers."""
+    from graphspec.runtime.program import Program
+
+    return Program(graph, sizes, backend)
+
+
+#: the only entry of a forward derivative, which belongs to no target alone
+DERIVATIVE = ""
+
+
+def cotangent_of(objective: str) -> str:
+    """The name of the graph's input for an objective's cotangent: no name in a spec has a space."""
+    return f"cotangent of {objective}"
+
+
+def direction_of(target: str) -> str:
+    """The name of the graph's input for the direction in which a target moves."""
+    return f"direction of {target}"
+
+
+#: by objective, then by what it is differentiated by
+Gradients: TypeAlias = "dict[str, dict[str, Value]]"
+
+
+def _expand(module: Module, outputs: Mapping[str, Value], names: Mapping[str, Value]) -> Graph:
+    """The graph of some values, with the updates of buffers, its `grad` nodes expanded."""
+    updates = {_update_of(name): value for name, value in module.updates.items()}
+    graph = Graph({**outputs, **updates}, names)
+    needed = set(graph.nodes)
+    named = {name: value for name, value in module.values.items() if value.node in needed}
+    return expand_gradients(Graph(graph.outputs, {**named, **names}))
+
+
+def _gradients(
+    module: Module, graph: Graph, outputs: Mapping[str, Value], targets: Sequence[Target], request: Request
+) -> tuple[Gradients, list[Diagnostic]]:
+    """The gradient of each objective by each target that it reaches, and what patterns left out."""
+    seeds = _seeds(outputs, request)
+    found: Gradients = {}
+    unreached: list[tuple[str, str]] = []
+    wrong: list[Diagnostic] = []
+    notes: list[Diagnostic] = []
+    names = list(dict.fromkeys(name for target in targets for name in target.names))
+    xs = [graph.names[name] for name in names]
+    for objective, y in outputs.items():
+        made = cotangents({y: seeds[objective]}, xs, dict(zip(xs, names, strict=True)))
+        reached = {name: g for name, g in zip(names, made, strict=True) if g is not None}
+        found[objective] = {}
+        for target in targets:
+            missing = [name for name in target.names if name not in reached]
+            if request.allow_zero:
+                zeros = {n: filled(0.0, graph.names[n].type) for n in missing if graph.names[n].dtype.is_float}
+                reached |= zeros
+                missing = [name for name in missing if name not in zeros]
+            found[objective] |= {name: reached[name] for name in target.names if name in reached}
+            if missing and target.is_exact:
+                unreached.append((objective, target.asked))
+            elif len(missing) == len(target.names):
+                wrong.append(say.nothing_reached(target.asked, objective, missing))
+            elif missing:
+                notes.append(say.targets_left_out(target.asked, objective, missing))
+    if unreached:
+        whole = expand_gradients(Graph(graph.outputs, module.values))
+        wrong.extend(not_reached(whole, objective, name) for objective, name in unreached)
+    if wrong:
+        raise GraphSpecError(wrong)
+    return found, notes
+
+
+def _directions(graph: Graph, names: Iterable[str]) -> dict[str, Value]:
+    """An input for each target: the direction in which it moves."""
+    return {name: apply(Input(direction_of(name), graph.names[name].type)) for name in names}
+
+
+def _seeds(outputs: Mapping[str, Value], request: Request) -> dict[str, Value]:
+    """The cotangent that each objective starts with: 1, ones, or an input of the program."""
+    seeds: dict[str, Value] = {}
+    wrong: list[Diagnostic] = []
+    for name, y in outputs.items():
+        if name in request.cotangents:
+            seeds[name] = apply(Input(cotangent_of(name), y.type))
+        elif y.type.rank == 0 or request.ones:
+            seeds[name] = filled(1.0, y.type)
+        else:
+            wrong.append(say.cotangent_needed(name, str(y.type), span_of(y)))
+    if wrong:
+        raise GraphSpecError(wrong)
+    return seeds
+
+
+def _push_forward(graph: Graph, outputs: Mapping[str, Value], directions: Mapping[str, Value]) -> Gradients:
+    """The derivative of each value as all targets move along their directions: the sum over targets."""
+    found: Gradients = {}
+    for objective, y in outputs.items():
+        total: Value | None = None
+        for name, v in directions.items():
+            part = tangents(y, graph.names[name], v)
+            total = part if total is None or part is None else total + part
+        found[objective] = {DERIVATIVE: filled(0.0, y.type) if total is None else total}
+    return found
+
+
+def _along(graph: Graph, gradients: Gradients, directions: Mapping[str, Value]) -> Gradients:
+    """The derivative of each gradient as its targets move: Hessian times direction, the gradient of <g, v>."""
+    found: Gradients = {}
+    for objective, of_objective in gradients.items():
+        seeds: dict[Value, Value] = {}
+        for name, g in of_objective.items():
+            seeds[g] = seeds[g] + directions[name] if g in seeds else directions[name]
+        xs = [graph.names[name] for name in of_objective]
+        found[objective] = {
+            name: filled(0.0, x.type) if product is None else product
+            for name, x, product in zip(of_objective, xs, cotangents(seeds, xs), strict=True)
+        }
+    return found
+
+
+def _answer(
+    module: Module, expanded: Graph, values: Mapping[str, Value], gradients: Gradients, request: Request,
+    notes: Sequence[Diagnostic] = (),
+) -> Derived:
+    """The graph with the answers as outputs, and of the names those that it contains."""
+    outputs = dict(values)
+    places: dict[str, dict[str, str]] = {}
+    for objective, of_objective in gradients.items():
+        places[objective] = {}
+        for name, g in of_objective.items():
+            places[objective][name] = key = f"d {objective} / d {name}"
+            outputs[key] = g
+    updates: dict[str, str] = {}
+    if request.updates:
+        known = {n for n in reachable(outputs.values()) if isinstance(n.op, Input)}
+        for name in module.updates:
+            value = expanded.outputs[_update_of(name)]
+            own = module.declared[name].value.node
+            if all(n in known or n is own for n in reachable([value]) if isinstance(n.op, Input)):
+                updates[name] = _update_of(name)
+                outputs[updates[name]] = value
+    needed = set(reachable(outputs.values()))
+    names = {name: value for name, value in expanded.names.items() if value.node in needed}
+    return Derived(Graph(outputs, names), {name: name for name in values}, places, updates, tuple(notes))
+
+
+def _update_of(buffer: str) -> str:
+    return f"update of {buffer}"

@@ -1,0 +1,280 @@
+"""A lowered spec with everything that was compiled from it: requests are run here, on arrays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from weakref import WeakSet
+
+from graphspec import compiler
+from graphspec.compiler import Derived, Settings, Spec
+from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
+from graphspec.diagnostics.catalogue import requests as say
+from graphspec.ir import Graph, Literal, TensorType, Value, evaluate, evaluate_number
+from graphspec.ir.scalars import number_symbols
+from graphspec.lowering.lower import check_sizes
+from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
+from graphspec.requests import Request, span_of
+
+if TYPE_CHECKING:
+    from graphspec.runtime.arguments import Binder
+    from graphspec.runtime.program import Program
+
+Array: TypeAlias = Any
+Sizes: TypeAlias = Mapping[str, int]
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: entries of each cache; the oldest goes first
+LIMIT = 256
+
+
+class Engine:
+    """One spec under one set of settings.
+
+    Where data bind a structural dim (one that decided the graph) to another number, the spec is lowered
+    again with that number.  Everything compiled is kept; several threads may use one engine.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        settings: Settings,
+        *,
+        simplify: bool,
+        verify: bool,
+        notify: Callable[[Diagnostic], None],
+    ) -> None:
+        self.module = compiler.load(spec, settings)
+        self._spec = spec
+        self._settings = settings
+        self._simplify = simplify
+        self._verify = verify
+        self._notify = notify
+        self._lock = threading.RLock()
+        self._modules: dict[frozenset[tuple[str, int]], Module] = {}
+        self._derived: dict[tuple[Module, Request], Derived] = {}
+        self._graphs: dict[Derived, Graph] = {}
+        self._told: WeakSet[Derived] = WeakSet()
+        self._symbols: dict[Derived, frozenset[str]] = {}
+        self._binders: dict[tuple[Derived, frozenset[str], str], Binder] = {}
+        self._programs: dict[tuple[Derived, frozenset[tuple[str, int]], str], Program] = {}
+
+    def derive(self, request: Request, module: Module | None = None) -> Derived:
+        """The graph that answers a request."""
+        key = (module or self.module, request)
+        with self._lock:
+            if key not in self._derived:
+                _remember(self._derived, key, compiler.derive(*key))
+            return self._derived[key]
+
+    def check(self) -> None:
+        """Check what lowering leaves open: gradients in the spec, and the sizes that have numbers."""
+        compiler.check(self.module)
+        wrong = check_sizes(self.module, {**_defaults(self.module), **_explicit(self.module)})
+        if wrong:
+            raise GraphSpecError(wrong)
+
+    def graph(self, derived: Derived) -> Graph:
+        """The graph as it is run."""
+        with self._lock:
+            if derived not in self._graphs:
+                graph = compiler.simplify(derived.graph, everything=self._simplify, check=self._verify)
+                _remember(self._graphs, derived, graph)
+            return self._graphs[derived]
+
+    def run(
+        self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str
+    ) -> tuple[Derived, dict[str, Array]]:
+        """What a request asks for, by the names of its graph's outputs.
+
+        `given` are arrays by name: of inputs, parameters and buffers, cotangents and directions.  Noise
+        that is not given is drawn from the seed.
+        """
+        module = self.module
+        while True:
+            derived = self.derive(request, module)
+            bound = self._binder(module, derived, given, backend)(given)
+            structural = {name: bound.env.get(name, n) for name, n in module.structural.items()}
+            if structural == module.structural:
+                break
+            module = self._module(structural)
+        self._tell(derived, bound.notes)
+        program = self._program(module, derived, bound.env, backend)
+        arrays = bound.arrays
+        for name in derived.inputs:
+            if name not in arrays:
+                arrays[name] = _draw(module.declared[name], bound.env, seed, backend)
+        return derived, program(arrays)
+
+    def start(
+        self, names: Iterable[str], given: Mapping[str, Any], *, seed: int, backend: str
+    ) -> dict[str, Array]:
+        """What declarations begin with: drawn, computed, or read from their files.
+
+        Sizes are those of the arrays `given` and of the files, else the defaults of the dims.
+        """
+        from graphspec.runtime.arguments import bind
+
+        names = list(names)
+        declared = [self.module.declared[name] for name in names]
+        missing = [d for d in declared if d.start is None]
+        if missing:
+            raise GraphSpecError(
+                say.no_sampler(
+                    [d.name for d in missing], [str(d.value.type) for d in missing], [_span(d) for d in missing]
+                )
+            )
+        known = {**self.read(names), **given}
+        module = self.module
+        while True:
+            bound = bind(
+                {name: module.declared[name].value.type for name in known if name in module.declared},
+                known,
+                _explicit(module),
+                defaults=_defaults(module),
+                spans=_spans(module),
+                others=module.declared,
+                backend=backend,
+            )
+            structural = {name: bound.env.get(name, n) for name, n in module.structural.items()}
+            if structural == module.structural:
+                break
+            module = self._module(structural)
+        found: dict[str, Array] = {}
+        computed: dict[str, Value] = {}
+        for name in names:
+            match module.declared[name].start:
+                case Given(value):
+                    computed[name] = value
+                case DataFile():
+                    found[name] = bound.arrays[name]
+                case _:
+                    found[name] = _draw(module.declared[name], bound.env, seed, backend)
+        if computed:
+            constant = Derived(Graph(computed), {}, {}, {}, ())
+            found |= self._program(module, constant, bound.env, backend)({})
+        return {name: found[name] for name in names}
+
+    def read(self, names: Iterable[str]) -> dict[str, Array]:
+        """The arrays of the data files that the spec itself names for some inputs."""
+        from graphspec.runtime.data import read_array
+
+        starts = {name: self.module.declared[name].start for name in names}
+        return {name: read_array(s.path, s.key) for name, s in starts.items() if isinstance(s, DataFile)}
+
+    def _tell(self, derived: Derived, notes: Iterable[Diagnostic]) -> None:
+        """Pass on the notes of a call, and once those of the request."""
+        with self._lock:
+            once = () if derived in self._told else derived.notes
+            self._told.add(derived)
+        for note in (*once, *notes):
+            self._notify(note)
+
+    def _module(self, structural: Sizes) -> Module:
+        """The spec lowered with these numbers for the dims that decide the graph."""
+        key = frozenset(structural.items())
+        with self._lock:
+            if key not in self._modules:
+                sets = {**self._settings.sets, **structural}
+                _remember(self._modules, key, compiler.load(self._spec, replace(self._settings, sets=sets)))
+            return self._modules[key]
+
+    def _binder(self, module: Module, derived: Derived, given: Mapping[str, Any], backend: str) -> Binder:
+        """What checks the arrays of a request; noise is expected where it is given."""
+        from graphspec.runtime.arguments import Binder
+
+        noise = {name for name in derived.inputs if _kind(module, name) == "noise"}
+        drawn = frozenset(name for name in noise if name not in given)
+        key = (derived, drawn, backend)
+        with self._lock:
+            if key not in self._binders:
+                binder = Binder(
+                    {name: value.type for name, value in derived.inputs.items() if name not in drawn},
+                    _explicit(module),
+                    defaults=_defaults(module),
+                    spans=_spans(module),
+                    others=module.declared,
+                    backend=backend,
+                )
+                _remember(self._binders, key, binder)
+            return self._binders[key]
+
+    def _program(self, module: Module, derived: Derived, sizes: Sizes, backend: str) -> Program:
+        """The program for these sizes; compiled once."""
+        with self._lock:
+            if derived not in self._symbols:
+                _remember(self._symbols, derived, _symbols(derived.graph))
+            used = self._symbols[derived]
+            key = (derived, frozenset((name, n) for name, n in sizes.items() if name in used), backend)
+            if key not in self._programs:
+                for name in sorted(used - sizes.keys()):
+                    origin = module.dims[name].origin
+                    raise GraphSpecError(say.size_not_known(name, origin.span if origin else None))
+                wrong = check_sizes(module, sizes)
+                if wrong:
+                    raise GraphSpecError(wrong)
+                _remember(self._programs, key, compiler.assemble(self.graph(derived), sizes, backend))
+            return self._programs[key]
+
+
+def _remember(cache: dict[K, V], key: K, value: V) -> None:
+    if len(cache) >= LIMIT:
+        del cache[next(iter(cache))]
+    cache[key] = value
+
+
+def _draw(declared: Declared, sizes: Sizes, seed: int, backend: str) -> Array:
+    """A declaration's own sampler, in its own stream of the seed."""
+    from graphspec.runtime.backends import backend as find_backend
+    from graphspec.runtime.random import draw
+
+    assert isinstance(declared.start, Draw)
+    type: TensorType = declared.value.type
+    numbers = dict(declared.start.arguments)
+    needed = type.symbols.union(*map(number_symbols, numbers.values()))
+    for name in sorted(needed - sizes.keys()):
+        raise GraphSpecError(say.size_not_known(name, _span(declared)))
+    return draw(
+        declared.start.sampler,
+        {name: evaluate_number(number, sizes) for name, number in numbers.items()},
+        [evaluate(size, sizes) for size in type.shape],
+        type.dtype,
+        seed,
+        declared.name,
+        xp=find_backend(backend).xp,
+        span=_span(declared),
+    )
+
+
+def _symbols(graph: Graph) -> frozenset[str]:
+    """The dims that a graph needs the numbers of."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        found.update(*(type.symbols for type in node.types))
+        if isinstance(node.op, Literal) and not isinstance(node.op.value, bool):
+            found |= number_symbols(node.op.value)
+    return frozenset(found)
+
+
+def _explicit(module: Module) -> dict[str, int]:
+    """The dims that were set from outside, which data may not contradict."""
+    return {name: d.default for name, d in module.dims.items() if d.explicit and d.default is not None}
+
+
+def _defaults(module: Module) -> dict[str, int]:
+    return {name: d.default for name, d in module.dims.items() if not d.explicit and d.default is not None}
+
+
+def _spans(module: Module) -> dict[str, Span]:
+    return {name: d.origin.span for name, d in module.declared.items() if d.origin}
+
+
+def _span(declared: Declared) -> Span | None:
+    return declared.origin.span if declared.origin else span_of(declared.value)
+
+
+def _kind(module: Module, name: str) -> str:
+    return module.declared[name].kind if name in module.declared else ""

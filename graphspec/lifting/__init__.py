@@ -1,0 +1,1 @@
+"""From a graph back to something to read."""

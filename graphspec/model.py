@@ -1,0 +1,472 @@
+"""The Python interface: a spec as a model whose values and gradients are asked for by name."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from graphspec.compiler import DERIVATIVE, Derived, Settings, Spec, cotangent_of, direction_of
+from graphspec.diagnostics import Diagnostic, GraphSpecError
+from graphspec.diagnostics.catalogue import requests as say
+from graphspec.engine import Engine
+from graphspec.ir import DType, Graph
+from graphspec.lowering.module import Module
+from graphspec.requests import Request, find_objectives
+
+#: an array of numpy or cupy; what is given may be anything with `__array__` or DLPack, or a number
+Array: TypeAlias = Any
+Names: TypeAlias = "str | Sequence[str]"
+Mode: TypeAlias = Literal["eval", "train"]
+Notify: TypeAlias = Callable[[Diagnostic], None]
+
+T = TypeVar("T")
+
+
+class GraphSpecWarning(UserWarning):
+    """Something in a spec or in data that is legal and hardly meant."""
+
+
+class PrecisionWarning(GraphSpecWarning):
+    """Data were rounded to the smaller dtype that the spec declares."""
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    dims: Mapping[str, int] | None = None,
+    consts: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    mode: Mode = "eval",
+    simplify: bool = True,
+    verify: bool = False,
+    notify: Notify | None = None,
+) -> Model:
+    """Compile the spec in a file.
+
+    `dims` and `consts` set what the spec leaves open or gives a default; `dtype="f64"` compiles
+    everything that floats in double precision; `mode` is what `training` is in the spec.
+    `simplify=False` runs graphs as they are written, `verify=True` checks them after each pass of the
+    compiler.  Warnings and notes go to `notify`; without it, warnings become Python's.
+
+    Raises GraphSpecError with every error of the spec.
+    """
+    settings = _settings(dims, consts, dtype, mode)
+    return Model(Spec(os.fspath(path)), settings, simplify=simplify, verify=verify, notify=notify)
+
+
+def loads(
+    text: str,
+    *,
+    base: str | os.PathLike[str] | None = None,
+    dims: Mapping[str, int] | None = None,
+    consts: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    mode: Mode = "eval",
+    simplify: bool = True,
+    verify: bool = False,
+    notify: Notify | None = None,
+) -> Model:
+    """Compile a spec given as text, as `load` does; its imports and data files lie below the folder `base`."""
+    spec = Spec(None, text, None if base is None else os.fspath(base))
+    settings = _settings(dims, consts, dtype, mode)
+    return Model(spec, settings, simplify=simplify, verify=verify, notify=notify)
+
+
+class Model:
+    """A compiled spec.  Made by `load` or `loads`; safe to use from several threads.
+
+    Wherever names are asked for, `of` takes names of values and results, and any expression in the
+    spec's scope (`"sum(score)"`, `"smooth_l1_loss(map[1, 2, 3], 0.7)"`).  `wrt` takes names, patterns
+    over parameters (`"conv*.weight"`; `*` stays within a dot, `**` crosses it) and the roles `"@params"`
+    and `"@inputs"`.  `params` and `inputs` are mappings from name to array, and only what a request
+    needs must be in them.  Arrays of results belong to the caller.
+
+    Every method raises GraphSpecError where the request or the data are wrong.
+    """
+
+    def __init__(
+        self, spec: Spec, settings: Settings, *, simplify: bool, verify: bool, notify: Notify | None
+    ) -> None:
+        self._notify = notify or _warn
+        self._mode: str = "train" if settings.training else "eval"
+        self._engine = Engine(spec, settings, simplify=simplify, verify=verify, notify=self._notify)
+        for warning in self._module.warnings:
+            self._notify(warning)
+
+    # --- what is there ------------------------------------------------------------------------------
+
+    @property
+    def graph(self) -> Graph:
+        """The whole graph as it is written, with every name."""
+        return self._module.graph()
+
+    def forward_graph(self, of: Names | None = None) -> Graph:
+        """The graph that computes values, as it is run."""
+        return self._engine.graph(self._engine.derive(Request(of=_texts(of))))
+
+    def gradient_graph(self, wrt: Names, of: Names | None = None, *, allow_zero: bool = False) -> Graph:
+        """The graph that computes gradients, as it is run; objectives that are no scalars are summed."""
+        request = Request(_texts(of), _texts(wrt) or (), "gradients", ones=True, allow_zero=allow_zero)
+        return self._engine.graph(self._engine.derive(request))
+
+    def names(self, kind: str | None = None) -> dict[str, str]:
+        """Every name that may be asked for, with its type; or those of a kind (see `kind`)."""
+        values = self._module.values
+        return {name: str(v.type) for name, v in values.items() if kind in (None, self.kind(name))}
+
+    def kind(self, name: str) -> str | None:
+        """"input", "param", "buffer", "noise" or "value"; None where nothing has the name."""
+        if name in self._module.declared:
+            return self._module.declared[name].kind
+        return "value" if name in self._module.values else None
+
+    def objectives(self, of: Names | None = None) -> list[str]:
+        """The names of what would be differentiated: `of`, else what the spec declares."""
+        return list(find_objectives(self._module, _texts(of)))
+
+    def needs(
+        self,
+        of: Names | None = None,
+        wrt: Names = (),
+        *,
+        cotangent: Any = None,
+        allow_zero: bool = False,
+    ) -> dict[str, str]:
+        """What a request depends on, by name, with its kind: what must be in `params` and `inputs`.
+
+        The arguments are those of `value_and_grad`; without `wrt` those of `forward`.
+        """
+        request = self._request(of, wrt, cotangent, allow_zero) if wrt else Request(_texts(of))
+        kinds = {name: self.kind(name) for name in self._engine.derive(request).inputs}
+        return {name: kind for name, kind in kinds.items() if kind}
+
+    def check(self) -> None:
+        """Check what loading leaves open: gradients in the spec, and constraints on the sizes that are known."""
+        self._engine.check()
+
+    @property
+    def mode(self) -> str | None:
+        """The mode that the graph was built for, where it depends on it; else None."""
+        return self._mode if self._module.mode_matters else None
+
+    # --- where arrays come from ---------------------------------------------------------------------
+
+    def init(
+        self,
+        seed: int = 0,
+        *,
+        names: Iterable[str] | None = None,
+        inputs: Mapping[str, Array] | None = None,
+        backend: str = "numpy",
+    ) -> dict[str, Array]:
+        """Parameters and buffers by name, drawn by their initialisers; or those of `names`.
+
+        Each tensor has its own stream, from the seed and its name.  Sizes that the spec leaves open are
+        those of `inputs`.
+        """
+        wanted = [n for n in self._module.declared if self.kind(n) in ("param", "buffer")]
+        return self._engine.start(
+            wanted if names is None else names, inputs or {}, seed=seed, backend=backend
+        )
+
+    def draw(
+        self,
+        seed: int = 0,
+        *,
+        names: Iterable[str] | None = None,
+        inputs: Mapping[str, Array] | None = None,
+        backend: str = "numpy",
+    ) -> dict[str, Array]:
+        """Inputs by name, drawn by their samplers or read from the files that the spec names.
+
+        Sizes are those of `inputs` that are there already, else the defaults of the dims.
+        """
+        wanted = list(self.names("input"))
+        return self._engine.start(
+            wanted if names is None else names, inputs or {}, seed=seed, backend=backend
+        )
+
+    def default_data(self, names: Iterable[str]) -> dict[str, Array]:
+        """The arrays of those names that the spec itself reads from files (`= file(...)`)."""
+        return self._engine.read(names)
+
+    def batched(self, names: Iterable[str]) -> list[str]:
+        """Those of the names whose first axis is a dim of the spec, not a number."""
+        types = {name: self._module.values[name].type for name in names if name in self._module.values}
+        return [name for name, type in types.items() if type.rank and not isinstance(type.shape[0], int)]
+
+    # --- values and derivatives ---------------------------------------------------------------------
+
+    def forward(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        of: Names | None = None,
+        *,
+        seed: int = 0,
+        backend: str = "numpy",
+    ) -> dict[str, Array]:
+        """Values by name: those of `of`, else all results of the spec.
+
+        `seed` is that of the noise in the graph, as in every method below.
+        """
+        derived, found = self._run(Request(of=_texts(of)), params, inputs, {}, seed, backend)
+        return {name: found[key] for name, key in derived.values.items()}
+
+    def grad(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: Names,
+        of: Names | None = None,
+        *,
+        cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
+        allow_zero: bool = False,
+        seed: int = 0,
+        backend: str = "numpy",
+    ) -> dict[str, Any]:
+        """Gradients by name, each of the shape of what it belongs to.
+
+        An objective that is not a scalar needs a cotangent of its shape, or `"ones"`; the result is then
+        the vector-Jacobian product.  With a list of objectives the result is a dict of dicts, by
+        objective, and cotangents are a mapping by objective.  A name that the objective does not depend
+        on is an error, or zeros with `allow_zero`; what a pattern selects is left out.
+        """
+        _, found = self._gradients(params, inputs, wrt, of, cotangent, allow_zero, seed, backend, values=False)
+        return _as_asked(of, found)
+
+    def value_and_grad(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: Names,
+        of: Names | None = None,
+        *,
+        cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
+        allow_zero: bool = False,
+        seed: int = 0,
+        backend: str = "numpy",
+    ) -> tuple[Any, dict[str, Any]]:
+        """The objective's value and its gradients, as `grad` gives them; computed together."""
+        values, found = self._gradients(
+            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, values=True
+        )
+        return _as_asked(of, values), _as_asked(of, found)
+
+    def jvp(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        tangents: Mapping[str, Array],
+        of: Names | None = None,
+        *,
+        seed: int = 0,
+        backend: str = "numpy",
+    ) -> Any:
+        """The derivative of a value as what `tangents` names moves along them: Jacobian times vector.
+
+        The result has the shape of the value; with a list of values it is a dict.
+        """
+        request = Request(_texts(of), tuple(tangents), "jvp")
+        directions = {direction_of(name): array for name, array in tangents.items()}
+        derived, found = self._run(request, params, inputs, directions, seed, backend)
+        return _as_asked(of, {name: found[keys[DERIVATIVE]] for name, keys in derived.gradients.items()})
+
+    def hvp(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        vectors: Mapping[str, Array],
+        of: Names | None = None,
+        *,
+        seed: int = 0,
+        backend: str = "numpy",
+    ) -> dict[str, Any]:
+        """The Hessian of a scalar objective, over all that `vectors` names, times these vectors."""
+        request = Request(_texts(of), tuple(vectors), "hvp")
+        directions = {direction_of(name): array for name, array in vectors.items()}
+        derived, found = self._run(request, params, inputs, directions, seed, backend)
+        return _as_asked(of, _by_objective(derived, found))
+
+    def compile(self, wrt: Names = (), of: Names | None = None, *, backend: str = "numpy") -> Step:
+        """A step that computes values and gradients, and the new buffers in train mode, again and again.
+
+        What can be checked without arrays is checked here.  See `Step`.
+        """
+        return Step(self, _texts(wrt) or (), of, backend)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    @property
+    def _module(self) -> Module:
+        return self._engine.module
+
+    def _request(
+        self, of: Names | None, wrt: Names, cotangent: Any, allow_zero: bool, *, values: bool = True
+    ) -> Request:
+        return Request(
+            _texts(of),
+            _texts(wrt) or (),
+            "gradients",
+            cotangents=frozenset(self._cotangents(of, cotangent)),
+            ones=_is_ones(cotangent),
+            allow_zero=allow_zero,
+            values=values,
+        )
+
+    def _gradients(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: Names,
+        of: Names | None,
+        cotangent: Any,
+        allow_zero: bool,
+        seed: int,
+        backend: str,
+        *,
+        values: bool,
+    ) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
+        request = self._request(of, wrt, cotangent, allow_zero, values=values)
+        weights = self._cotangents(of, cotangent)
+        extra = {cotangent_of(name): array for name, array in weights.items()}
+        derived, found = self._run(request, params, inputs, extra, seed, backend)
+        return {name: found[key] for name, key in derived.values.items()}, _by_objective(derived, found)
+
+    def _cotangents(self, of: Names | None, cotangent: Any) -> dict[str, Array]:
+        """Cotangents by objective."""
+        if cotangent is None or _is_ones(cotangent):
+            return {}
+        objectives = self.objectives(of)
+        if not isinstance(cotangent, Mapping):
+            if len(objectives) == 1:
+                return {objectives[0]: cotangent}
+            raise GraphSpecError(say.cotangents_by_name(objectives, ()))
+        if not cotangent.keys() <= set(objectives):
+            raise GraphSpecError(say.cotangents_by_name(objectives, list(cotangent)))
+        return dict(cotangent)
+
+    def _run(
+        self,
+        request: Request,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        extra: Mapping[str, Array],
+        seed: int,
+        backend: str,
+    ) -> tuple[Derived, dict[str, Array]]:
+        self._check_places(params, "params", ("param", "buffer"))
+        self._check_places(inputs, "inputs", ("input", "noise"))
+        needed = self._engine.derive(request).inputs
+        given = {**params, **inputs, **extra}
+        given |= self._engine.read(name for name in needed if name not in given and self.kind(name) == "input")
+        return self._engine.run(request, given, seed=seed, backend=backend)
+
+    def _check_places(self, given: Mapping[str, Array], place: str, kinds: tuple[str, ...]) -> None:
+        """That a mapping holds what belongs into it: `grad(inputs, params)` is a mistake easily made."""
+        if not isinstance(given, Mapping):
+            raise GraphSpecError(say.not_a_mapping(place, given.__class__.__name__))
+        declared = self._module.declared
+        wrong = [name for name in given if name in declared and declared[name].kind not in kinds]
+        if wrong:
+            expected = [f"{name}: {d.value.type}" for name, d in declared.items() if d.kind in kinds]
+            raise GraphSpecError(say.argument_in_wrong_place(wrong, declared[wrong[0]].kind, place, expected))
+
+
+class Step:
+    """A compiled request: `values, grads, state = step(params, inputs, seed=0)`.
+
+    `values` and `grads` are as `value_and_grad` gives them; `state` are the buffers that train mode
+    updates, with their new values, else it is empty.  An objective that is not a scalar needs
+    `cotangent`.  One step may be called from several threads.
+    """
+
+    def __init__(self, model: Model, wrt: tuple[str, ...], of: Names | None, backend: str) -> None:
+        self._model = model
+        self._of = of
+        self._backend = backend
+        module = model._module
+        weighted: list[str] = []
+        if wrt:
+            objectives = find_objectives(module, _texts(of))
+            weighted = [name for name, value in objectives.items() if value.type.rank]
+        self._request = Request(
+            _texts(of),
+            wrt,
+            "gradients" if wrt else "values",
+            cotangents=frozenset(weighted),
+            updates=True,
+        )
+        model._engine.derive(self._request)
+
+    def __call__(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        *,
+        cotangent: Array | Mapping[str, Array] | None = None,
+        seed: int = 0,
+    ) -> tuple[Any, dict[str, Any], dict[str, Array]]:
+        """Run the step on arrays; noise is that of the seed."""
+        model = self._model
+        weights = model._cotangents(self._of, cotangent)
+        extra = {cotangent_of(name): array for name, array in weights.items()}
+        derived, found = model._run(self._request, params, inputs, extra, seed, self._backend)
+        values = {name: found[key] for name, key in derived.values.items()}
+        state = {name: found[key] for name, key in derived.updates.items()}
+        grads = _by_objective(derived, found)
+        if self._request.kind == "values":
+            return values, {}, state
+        return _as_asked(self._of, values), _as_asked(self._of, grads), state
+
+
+def _settings(
+    dims: Mapping[str, int] | None, consts: Mapping[str, Any] | None, dtype: str | None, mode: str
+) -> Settings:
+    if mode not in ("eval", "train"):
+        raise ValueError(f'mode is "eval" or "train", not {mode!r}')
+    floats = {d.value: d for d in DType if d.is_float}
+    if dtype is not None and dtype not in floats:
+        raise ValueError(f"dtype is one of {', '.join(floats)}, not {dtype!r}")
+    sets = {**(consts or {}), **(dims or {})}
+    return Settings(sets, floats[dtype] if dtype else None, mode == "train")
+
+
+def _texts(names: Names | None) -> tuple[str, ...] | None:
+    """Names as a request has them: one may be given without a list."""
+    return None if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+def _is_ones(cotangent: object) -> bool:
+    return isinstance(cotangent, str) and cotangent == "ones"
+
+
+def _as_asked(of: Names | None, by_objective: dict[str, T]) -> Any:
+    """A dict by objective where a list of them was asked for, else what belongs to the only one."""
+    if of is None or isinstance(of, str):
+        (only,) = by_objective.values()
+        return only
+    return by_objective
+
+
+def _by_objective(derived: Derived, found: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    return {
+        objective: {name: found[key] for name, key in keys.items()}
+        for objective, keys in derived.gradients.items()
+    }
+
+
+def _warn(diagnostic: Diagnostic) -> None:
+    """Warnings of a spec and of data as Python's warnings, at the line outside that called us."""
+    from graphspec.diagnostics.render import render_text
+
+    if diagnostic.severity != "warning":
+        return
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("graphspec"):
+        level, frame = level + 1, frame.f_back
+    category = PrecisionWarning if diagnostic.id == "precision-narrowed" else GraphSpecWarning
+    warnings.warn(render_text(diagnostic), category, stacklevel=level)

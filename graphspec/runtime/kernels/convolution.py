@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from graphspec.runtime.kernels import kernel
+from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.windows import Pair, window_elements
 
 Shape: TypeAlias = tuple[int, int, int, int]

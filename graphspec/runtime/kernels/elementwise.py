@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphspec.runtime.kernels import kernel
+from graphspec.runtime.kernels.registry import kernel
 
 
 @kernel("where", "numpy")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graphspec.runtime.kernels import kernel
+from graphspec.runtime.kernels.registry import kernel
 
 SPLIT = 0.75
 #: elements that are worked on at a time: few enough to stay in the cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphspec.runtime.errors import IndexOutOfRange
-from graphspec.runtime.kernels import kernel
+from graphspec.runtime.kernels.registry import kernel
 
 
 @kernel("gather")

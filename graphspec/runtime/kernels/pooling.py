@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from graphspec.runtime.kernels import kernel
+from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.windows import Pair, window_elements
 
 

@@ -22,9 +22,9 @@ from graphspec.syntax.recovery import Brackets, statement_end
 from graphspec.syntax.tables import Tables, load
 
 MOST_BRACKETS = 100
-MOST_STATES = 600
+MOST_STATES = 300
 MOST_ERRORS = 100
-"""Beyond these a text is refused: brackets in brackets, states on the stack, recoveries in one text."""
+"""Beyond these a text is refused: brackets in brackets, states on the stack, errors in one text."""
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class Automaton:
             getattr(self.actions, f"on_{rule.action}", None) for rule in self.tables.rules
         ]
         self._tainted = False
-        self._recoveries = 0
+        self._errors = 0
 
     def run(self, prelude: tuple[Token, ...] = ()) -> Outcome:
         """Read the whole text; `prelude` is read before it, as if it stood there."""
@@ -140,12 +140,12 @@ class Automaton:
         for token in prelude:
             self.feed(token)
             self.lexer.previous = token
-        while self._recoveries < MOST_ERRORS:
+        while self._errors + len(self.lexer.found) + len(self.actions.found) < MOST_ERRORS:
             found = len(self.lexer.found)
             token = self.lexer.next(rows[self.states[-1]])
             if len(self.lexer.found) > found:
                 self._tainted = True
-            if token.type == "$END" and self._recoveries and self.marks[0].states == 1:
+            if token.type == "$END" and self._errors and self.marks[0].states == 1:
                 break
             if self.feed(token) and token.type == "$END":
                 self.outcome.value = self.values[-1]
@@ -189,7 +189,10 @@ class Automaton:
         else:
             values, place = [], (token.start, token.start)
         parts: list[Any] = []
-        for index in rule.take:
+        take = rule.take
+        if not rule.action and take and take[0] == -1:
+            parts, take = values[0], take[1:]  # a list that grows by one: no copy, or long lists cost a square
+        for index in take:
             if index is None:
                 parts.append(None)
             elif index >= 0:
@@ -254,11 +257,13 @@ class Automaton:
     def too_deep(self, token: Token) -> None:
         from graphspec.diagnostics.catalogue.syntax import nested_too_deep
 
-        self.report(nested_too_deep(Span(self.source, token.start, token.end), MOST_BRACKETS))
+        self._errors += 1
+        self.report(nested_too_deep(Span(self.source, token.start, token.end)))
         self.panic(token)
 
     def recover(self, token: Token) -> None:
         """Say what is wrong, then read what was meant, or skip the statement."""
+        self._errors += 1
         accepted, opener = self.accepted(), self.marks[-1].opener
         trouble = Trouble(
             self.source, token, self.statement, accepted, self.places, self.lexer, self.brackets, opener
@@ -297,4 +302,3 @@ class Automaton:
         self.lexer.position = resume
         self.statement = []
         self._tainted = False
-        self._recoveries += 1

@@ -178,7 +178,7 @@ def unmatched_bracket(closer: Span) -> Diagnostic:
 
 
 @diagnostic()
-def nested_too_deep(place: Span, limit: int) -> Diagnostic:
+def nested_too_deep(place: Span) -> Diagnostic:
     """Brackets in brackets, or an expression in an expression, beyond any use.
 
     Long chains are fine (`a + b + c ...`, `x -> f -> g ...`); what is limited is depth.  Give the inner
@@ -189,7 +189,7 @@ def nested_too_deep(place: Span, limit: int) -> Diagnostic:
     """
     return finding(
         "this is nested too deep",
-        primary=Label(place, f"more than {limit} levels"),
+        primary=Label(place),
         help=("give inner parts names of their own",),
     )
 

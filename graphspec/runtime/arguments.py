@@ -99,7 +99,7 @@ class Binder:
             if name not in given:
                 continue
             array = given[name]
-            if type(array) is not self._array_type:
+            if type(array) is not self._array_type or array.dtype.kind not in _KINDS:
                 try:
                     array = self._convert(name, array)
                 except GraphSpecError as error:

@@ -5,9 +5,12 @@ A file is not believed: what its headers declare is compared with what it has be
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import struct
 import threading
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +30,19 @@ AnyPath: TypeAlias = "str | os.PathLike[str]"
 _NPY = b"\x93NUMPY"
 _ZIP = b"PK"
 _NUMBERS = "biufc"
+#: what zipfile and numpy raise about damage, encryption, and compressions that they do not know
+_DAMAGE = (
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_array(path: AnyPath, key: str | None = None) -> Array:
@@ -71,9 +87,10 @@ def write_archive(path: AnyPath, arrays: Mapping[str, Any]) -> None:
     """Write a `.npz`, whole or not at all; the same arrays give the same bytes.  Raises GraphSpecError."""
     target = Path(os.path.realpath(path))
     try:
-        if target.exists() and not target.is_file():  # a device or a pipe cannot be replaced
-            with target.open("wb") as file:
-                _write(file, arrays)
+        if target.exists() and not target.is_file():  # a device or a pipe: not to be replaced, nor sought in
+            buffer = io.BytesIO()
+            _write(buffer, arrays)
+            target.write_bytes(buffer.getbuffer())
             return
         draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
         try:
@@ -111,8 +128,7 @@ def _opened(path: AnyPath) -> Iterator[tuple[IO[bytes], bool]]:
         raise GraphSpecError(say.data_file_unreadable(str(path), error.strerror or str(error))) from None
     except MemoryError:
         raise GraphSpecError(say.data_file_unreadable(str(path), "it does not fit into memory")) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        # what zipfile and numpy raise about damage, encryption and compressions they do not know
+    except _DAMAGE as error:
         raise GraphSpecError(say.data_file_unreadable(str(path), _sentence(error))) from None
 
 

@@ -85,7 +85,7 @@ class Binder:
 
     def __post_init__(self) -> None:
         self._backend: Backend = find_backend(self.backend)
-        self._array_type: type = self._backend.xp.ndarray
+        self._array_type: Any = self._backend.xp.ndarray
         self._dtypes = {name: np.dtype(type.dtype.array_name) for name, type in self.expected.items()}
 
     def __call__(self, given: Mapping[str, Any]) -> Bound:

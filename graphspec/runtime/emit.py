@@ -82,7 +82,6 @@ class _Emitter:
         self.parts = [_Part()]
         self.place: Span | None = None
         self.count: dict[str, int] = {}
-        self.uses_owned = False
 
     @property
     def part(self) -> _Part:
@@ -103,9 +102,6 @@ class _Emitter:
                 continue
             if is_copy:
                 self.copy(name, self.read(value), None)
-            elif value.node.op.is_view:
-                self.uses_owned = True
-                self.results[name] = f"owned({self.read(value)})"
             else:
                 self.results[name] = self.read(value)
         return self.assemble()
@@ -223,21 +219,25 @@ class _Emitter:
         self.line(comment_for(span), None)
 
     def assemble(self) -> Program:
-        for part in self.parts:
-            for name in self.results.values() if part is self.parts[-1] else ():
-                bare = name.removeprefix("owned(").removesuffix(")")
-                if bare not in part.makes:
-                    part.needs[bare] = None
+        self.part.needs |= dict.fromkeys(
+            name for name in self.results.values() if name not in self.part.makes
+        )
         writer = _Writer()
         writer.add(f'"""{self.summary()}"""')
         writer.add("")
         writer.add("from math import inf, nan")
-        if self.uses_owned:
+        views = {
+            name for name, (v, is_copy) in self.plan.results.items() if v.node.op.is_view and not is_copy
+        }
+        if views:
             for text in ["", *_OWNED.splitlines()]:
                 writer.add(text)
         inputs = list(self.input_names.values())
-        returned = ", ".join(f"{name!r}: {self.results[name]}" for name in self.plan.results)
-        last = f"return {{{returned}}}"
+        returned = [(name, self.results[name]) for name in self.plan.results]
+        entries = [
+            f"{name!r}: owned({array})" if name in views else f"{name!r}: {array}" for name, array in returned
+        ]
+        last = f"return {{{', '.join(entries)}}}"
         if len(self.parts) == 1:
             writer.function("bind", self.parts[0], inputs, last)
         else:

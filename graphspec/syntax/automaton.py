@@ -13,7 +13,7 @@ of those that stand there.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from graphspec.diagnostics import Diagnostic, Source, Span
 from graphspec.syntax.actions import Actions
@@ -55,12 +55,6 @@ class Repair:
     tokens: tuple[Token, ...] | None = None
     resume: int | None = None
     leave: bool = False
-
-
-class Doctor(Protocol):
-    """Says what is wrong with a statement that cannot be read on."""
-
-    def __call__(self, trouble: Trouble) -> Repair: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +108,10 @@ class Outcome:
 class Automaton:
     """One run over one text."""
 
-    def __init__(self, lexer: Lexer, start: str, doctor: Doctor, actions: Any = None) -> None:
+    def __init__(self, lexer: Lexer, start: str, actions: Any = None) -> None:
         self.tables: Tables = load()
         self.lexer = lexer
         self.source = lexer.source
-        self.doctor = doctor
         self.end_state = self.tables.ends[start]
         self.states: list[int] = [self.tables.starts[start]]
         self.values: list[Any] = []
@@ -191,7 +184,10 @@ class Automaton:
         parts: list[Any] = []
         take = rule.take
         if not rule.action and take and take[0] == -1:
-            parts, take = values[0], take[1:]  # a list that grows by one: no copy, or long lists cost a square
+            parts, take = (
+                values[0],
+                take[1:],
+            )  # a list that grows by one: no copy, or long lists cost a square
         for index in take:
             if index is None:
                 parts.append(None)
@@ -263,12 +259,14 @@ class Automaton:
 
     def recover(self, token: Token) -> None:
         """Say what is wrong, then read what was meant, or skip the statement."""
+        from graphspec.syntax.doctor import doctor  # needed for wrong texts only
+
         self._errors += 1
         accepted, opener = self.accepted(), self.marks[-1].opener
         trouble = Trouble(
             self.source, token, self.statement, accepted, self.places, self.lexer, self.brackets, opener
         )
-        repair = self.doctor(trouble)
+        repair = doctor(trouble)
         if repair.diagnostic is not None and not self._tainted:
             self.report(repair.diagnostic)
         if repair.tokens is not None and self.accepts([t.type for t in repair.tokens]):

@@ -12,7 +12,6 @@ from typing import Any
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
 from graphspec.syntax import ast
 from graphspec.syntax.automaton import Automaton, Outcome
-from graphspec.syntax.doctor import doctor
 from graphspec.syntax.lexing import Lexer, Token
 from graphspec.syntax.placement import misplaced
 
@@ -38,7 +37,7 @@ def parse_partial(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
     if not prelude:
         return None, found
     lexer = Lexer(source, position, len(source.text))
-    outcome = Automaton(lexer, "start", doctor).run(prelude)
+    outcome = Automaton(lexer, "start").run(prelude)
     file = outcome.value
     if isinstance(file, ast.File):
         found += misplaced(file)
@@ -49,13 +48,13 @@ def parse_partial(source: Source) -> tuple[ast.File | None, list[Diagnostic]]:
 
 def parse_expression(source: Source) -> ast.Expr:
     """One expression, as `--of` and `--set` take it; raises `GraphSpecError`."""
-    value: ast.Expr = _whole(Automaton(Lexer(source, 0, len(source.text)), "expression", doctor).run())
+    value: ast.Expr = _whole(Automaton(Lexer(source, 0, len(source.text)), "expression").run())
     return value
 
 
 def parse_definition(source: Source, start: int, end: int) -> ast.Definition:
     """The definition between `start` and `end`, which `index` gives; raises `GraphSpecError`."""
-    definition: ast.Definition = _whole(Automaton(Lexer(source, start, end), "definition", doctor).run())
+    definition: ast.Definition = _whole(Automaton(Lexer(source, start, end), "definition").run())
     found = misplaced(definition)
     if found:
         raise GraphSpecError(_in_order(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphspec.diagnostics import Diagnostic
-from graphspec.diagnostics.catalogue.statements import misplaced_gradient, misplaced_statement, missing_dtype
+from graphspec.diagnostics.catalogue import statements
 from graphspec.syntax import ast
 
 
@@ -18,7 +18,7 @@ def misplaced(where: ast.File | ast.Definition) -> list[Diagnostic]:
         if isinstance(statement, ast.Definition):
             found += _definition(statement)
         elif isinstance(statement, ast.Declare) and statement.type.dtype is None:
-            found.append(missing_dtype(statement.type.span, statement.kind, statement.path.text))
+            found.append(statements.missing_dtype(statement.type.span, statement.kind, statement.path.text))
     return found
 
 
@@ -30,7 +30,7 @@ def _definition(definition: ast.Definition) -> Iterator[Diagnostic]:
         for statement in definition.body:
             if not isinstance(statement, ast.Gradient):
                 why = "behind `= expression`, the braces of an op hold `gradient` and `surrogate` lines only"
-                yield misplaced_statement(statement.span, _what(statement), why)
+                yield statements.misplaced_statement(statement.span, _what(statement), why)
         return
     yield from _op(definition.body)
     gradient: ast.Gradient | None = None
@@ -39,7 +39,7 @@ def _definition(definition: ast.Definition) -> Iterator[Diagnostic]:
             gradient = gradient or statement
         elif gradient is not None:
             why = "the gradient lines stand last in the body"
-            yield misplaced_gradient(statement.span, why, gradient.span)
+            yield statements.misplaced_gradient(statement.span, why, gradient.span)
             return
 
 
@@ -47,18 +47,18 @@ def _block(body: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
     for statement in _all(body):
         if isinstance(statement, ast.Gradient):
             why = "only an op can have its gradient written by hand; the block may call such an op"
-            yield misplaced_gradient(statement.span, why)
+            yield statements.misplaced_gradient(statement.span, why)
 
 
 def _op(body: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
     for statement in _all(body):
         if isinstance(statement, ast.Declare | ast.Layer | ast.Update):
             why = "an op owns nothing; make it a `block`"
-            yield misplaced_statement(statement.span, _what(statement), why)
+            yield statements.misplaced_statement(statement.span, _what(statement), why)
         elif isinstance(statement, ast.If):
             for inner in _all((*statement.then, *statement.otherwise)):
                 if isinstance(inner, ast.Gradient):
-                    yield misplaced_gradient(
+                    yield statements.misplaced_gradient(
                         inner.span, "gradient lines stand at the end of the op, outside of any `if`"
                     )
 

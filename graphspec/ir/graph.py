@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from graphspec.ir.op import Node, Value, made_at
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Rule = Callable[[Node, tuple[Value, ...]], "Value | tuple[Value, ...] | None"]
 
@@ -39,6 +41,8 @@ class Graph:
 
     def networkx(self) -> nx.MultiDiGraph:
         """A view for drawing and analysis: nodes are `Node`s, edges are keyed by argument position."""
+        import networkx as nx  # 60 ms that most runs do not need
+
         graph = nx.MultiDiGraph()
         graph.add_nodes_from(self.nodes)
         graph.add_edges_from((v.node, node, i) for node in self.nodes for i, v in enumerate(node.inputs))

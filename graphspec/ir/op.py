@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphspec.ir.samples import Sample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Op:
     """A primitive or a call; attributes are fields, so equal ops are equal objects.
 
@@ -29,6 +29,8 @@ class Op:
     """
 
     name: ClassVar[str] = ""
+    #: the names of the attributes
+    field_names: ClassVar[tuple[str, ...]] = ()
     #: the result is a view of the first input (reshape, transpose, slice): no storage of its own
     is_view: ClassVar[bool] = False
     #: element i of the result depends on element i of the (broadcast) inputs only
@@ -39,6 +41,18 @@ class Op:
     is_internal: ClassVar[bool] = False
     #: name of the kernel function that computes it, where no single array call does
     kernel: ClassVar[str] = ""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._attributes() == other._attributes()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._attributes()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in self.attributes().items())})"
+
+    def _attributes(self) -> tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in self.field_names])
 
     # subclasses name their operands, `infer(self, x, y)`: that is what `**named` is for, which none takes
     def infer(self, *inputs: Any, **named: Any) -> TensorType | tuple[TensorType, ...]:
@@ -81,12 +95,12 @@ class Op:
 
     def at(self, env: Mapping[str, int]) -> Op:
         """This op with the sizes in its attributes replaced by numbers."""
-        changed = {f.name: _known(getattr(self, f.name), env) for f in dataclasses.fields(self)}
-        return dataclasses.replace(self, **changed)
+        changed = {name: _known(value, env) for name, value in self.attributes().items()}
+        return dataclasses.replace(self, **changed) if changed else self
 
     def attributes(self) -> dict[str, Any]:
         """The fields by name, for printing and for kernel calls."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: getattr(self, name) for name in self.field_names}
 
 
 def _known(value: Any, env: Mapping[str, int]) -> Any:
@@ -119,8 +133,11 @@ T = TypeVar("T", bound=type[Op])
 @dataclass_transform(frozen_default=True, eq_default=True)
 def op(cls: T) -> T:
     """Make a subclass of `Op` a frozen dataclass and register it under its snake_case name."""
-    made: T = dataclass(frozen=True)(cls)  # type: ignore[assignment]
+    # dataclass compiles methods for each class: a third of a millisecond, for most ops in vain
+    has_fields = any(not kind.startswith("ClassVar") for kind in cls.__dict__.get("__annotations__", {}).values())
+    made: T = dataclass(frozen=True, eq=False, repr=False)(cls) if has_fields else cls
     made.name = made.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+    made.field_names = tuple(f.name for f in dataclasses.fields(made))
     assert made.name not in OPS, f"two ops are called {made.name}"
     OPS[made.name] = made
     return made

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform
 
 from graphspec.diagnostics import Span
 from graphspec.ir.scalars import Number, Scalar, evaluate_number
@@ -43,7 +43,7 @@ class Op:
     kernel: ClassVar[str] = ""
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._attributes() == other._attributes()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._attributes() == other._attributes()
 
     def __hash__(self) -> int:
         return hash((type(self), self._attributes()))
@@ -135,7 +135,7 @@ def op(cls: T) -> T:
     """Make a subclass of `Op` a frozen dataclass and register it under its snake_case name."""
     # dataclass compiles methods for each class: a third of a millisecond, for most ops in vain
     has_fields = any(not kind.startswith("ClassVar") for kind in cls.__dict__.get("__annotations__", {}).values())
-    made: T = dataclass(frozen=True, eq=False, repr=False)(cls) if has_fields else cls
+    made = cast(T, dataclass(frozen=True, eq=False, repr=False)(cls)) if has_fields else cls
     made.name = made.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
     made.field_names = tuple(f.name for f in dataclasses.fields(made))
     assert made.name not in OPS, f"two ops are called {made.name}"

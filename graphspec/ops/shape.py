@@ -59,14 +59,21 @@ class Reshape(Op):
 
 def _rest(x: TensorType, shape: tuple[Size, ...]) -> Size:
     """What -1 stands for in `shape`, for the elements of `x`."""
-    known = product(tuple(s for s in shape if s != -1))
-    left_over = 1 if known == 0 else x.size % known
+    given = list(x.shape)
+    known: list[Size] = []
+    for size in shape:
+        if size in given:
+            given.remove(size)  # a size that stands on both sides cancels
+        elif size != -1:
+            known.append(size)
+    total, divisor = product(tuple(given)), product(tuple(known))
+    left_over = 1 if divisor == 0 else total % divisor
     if isinstance(left_over, int) and left_over != 0:
         raise TypeRuleError(
             f"`reshape` cannot fill in the -1 of {format_shape(shape)}: "
-            f"{known} does not divide the {x.size} elements of {x}"
+            f"the {x.size} elements of {x} are no multiple of {product(tuple(s for s in shape if s != -1))}"
         )
-    return x.size // known
+    return total // divisor
 
 
 @op

@@ -18,7 +18,15 @@ from graphspec.diagnostics.catalogue import requests as say
 from graphspec.ir import DType, Graph, Input, Value, apply, reachable
 from graphspec.lowering.lower import lower_file, lower_text
 from graphspec.lowering.module import Module
-from graphspec.requests import Request, Target, find_objectives, find_targets, find_values, not_reached, span_of
+from graphspec.requests import (
+    Request,
+    Target,
+    find_objectives,
+    find_targets,
+    find_values,
+    not_reached,
+    span_of,
+)
 from graphspec.transforms.broadcasting import filled
 from graphspec.transforms.differentiate import cotangents, tangents
 from graphspec.transforms.expand_gradients import expand_gradients
@@ -87,7 +95,8 @@ def derive(module: Module, request: Request) -> Derived:
     """
     if request.kind == "values":
         values = find_values(module, request.of)
-        return _answer(module, _expand(module, values, {}), dict(values), {}, request)
+        graph = _expand(module, values, {})
+        return _answer(module, graph, {name: graph.outputs[name] for name in values}, {}, request)
     objectives = find_objectives(module, request.of)
     targets = find_targets(module, request.wrt)
     wanted = {name: module.values[name] for target in targets for name in target.names}
@@ -97,7 +106,9 @@ def derive(module: Module, request: Request) -> Derived:
         return _answer(module, graph, {}, _push_forward(graph, outputs, _directions(graph, wanted)), request)
     gradients, notes = _gradients(module, graph, outputs, targets, request)
     if request.kind == "hvp":
-        return _answer(module, graph, {}, _along(graph, gradients, _directions(graph, wanted)), request, notes)
+        return _answer(
+            module, graph, {}, _along(graph, gradients, _directions(graph, wanted)), request, notes
+        )
     return _answer(module, graph, outputs if request.values else {}, gradients, request, notes)
 
 
@@ -161,7 +172,9 @@ def _gradients(
         for target in targets:
             missing = [name for name in target.names if name not in reached]
             if request.allow_zero:
-                zeros = {n: filled(0.0, graph.names[n].type) for n in missing if graph.names[n].dtype.is_float}
+                zeros = {
+                    n: filled(0.0, graph.names[n].type) for n in missing if graph.names[n].dtype.is_float
+                }
                 reached |= zeros
                 missing = [name for name in missing if name not in zeros]
             found[objective] |= {name: reached[name] for name in target.names if name in reached}
@@ -213,7 +226,7 @@ def _push_forward(graph: Graph, outputs: Mapping[str, Value], directions: Mappin
 
 
 def _along(graph: Graph, gradients: Gradients, directions: Mapping[str, Value]) -> Gradients:
-    """The derivative of each gradient as its targets move: Hessian times direction, the gradient of <g, v>."""
+    """The derivative of each gradient as its targets move: the Hessian's product, the gradient of <g, v>."""
     found: Gradients = {}
     for objective, of_objective in gradients.items():
         seeds: dict[Value, Value] = {}
@@ -228,7 +241,11 @@ def _along(graph: Graph, gradients: Gradients, directions: Mapping[str, Value]) 
 
 
 def _answer(
-    module: Module, expanded: Graph, values: Mapping[str, Value], gradients: Gradients, request: Request,
+    module: Module,
+    expanded: Graph,
+    values: Mapping[str, Value],
+    gradients: Gradients,
+    request: Request,
     notes: Sequence[Diagnostic] = (),
 ) -> Derived:
     """The graph with the answers as outputs, and of the names those that it contains."""

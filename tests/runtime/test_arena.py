@@ -2,7 +2,7 @@
 
 import time
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphspec.runtime.arena import ALIGNMENT, Interval, _most_alive, pack
@@ -35,6 +35,7 @@ def overlaps(buffers, offsets):
 
 
 @given(INTERVALS)
+@settings(deadline=None)
 def test_buffers_alive_together_never_overlap(buffers):
     offsets, total = pack(buffers)
     assert overlaps(buffers, offsets) == []

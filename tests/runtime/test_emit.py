@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphspec.diagnostics import Source, Span
@@ -72,6 +72,7 @@ def test_each_line_knows_its_node():
 
 
 @given(st.lists(st.text(max_size=8), unique=True, max_size=20))
+@settings(deadline=None)
 def test_different_names_stay_different(names):
     namer = Namer()
     found = [namer.name(name) for name in names]
@@ -95,6 +96,7 @@ def test_names_stay_close_to_the_specs():
 
 
 @given(st.text(max_size=30), st.text(max_size=60))
+@settings(deadline=None)
 def test_text_of_the_spec_stays_within_its_comment(name, text):
     source = Source(name, text)
     comment = comment_for(Span(source, 0, len(text)))
@@ -119,6 +121,7 @@ def test_hostile_names_of_values_inputs_and_results_change_nothing(monkeypatch, 
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
+@settings(deadline=None)
 def test_programs_in_many_parts_compute_the_same(seed, lines):
     graph = graphs.random_graph(seed)
     arrays = {v.node.op.label: a for v, a in graphs.random_arrays(graph, seed).items()}

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphspec.diagnostics import GraphSpecError
@@ -47,6 +47,7 @@ def test_draws_do_not_change_between_releases():
 
 
 @given(st.integers(0, 70000), st.integers(0, 200), st.integers(), st.text(max_size=20))
+@settings(deadline=None)
 def test_a_slice_of_a_draw_is_the_draw_of_the_slice(offset, count, seed, name):
     whole = sample("normal", (offset + count,), seed=seed, name=name)
     assert np.array_equal(whole[offset:], sample("normal", (count,), seed=seed, name=name, offset=offset))

@@ -43,13 +43,17 @@ def reference(case: Case) -> tuple[Array, dict[str, Array]]:
     return parts[0], dict(zip(case.differentiable, parts[1:], strict=True))
 
 
-def type_of(array: Array, dtype: str | None = None) -> str:
+def type_of(array: Array) -> str:
     words = {"float64": "f64", "float32": "f32", "int64": "i64", "bool": "bool"}
-    return f"{dtype or words[str(array.dtype)]}[{', '.join(map(str, array.shape))}]"
+    return f"{words[str(array.dtype)]}[{', '.join(map(str, array.shape))}]"
+
+
+def declaration(entry: tuple[str, Array]) -> str:
+    return f"input {entry[0]}: {type_of(entry[1])}"
 
 
 def spec_of(call: str, tensors: Mapping[str, Array], *more: str) -> str:
-    inputs = [f"input {n}: {type_of(a)}" for n, a in tensors.items() if not n.startswith("f_")]
+    inputs = [declaration(entry) for entry in tensors.items() if not entry[0].startswith("f_")]
     return "\n".join(["gspec 1", *inputs, f"output y = {call}", *more, ""])
 
 
@@ -122,6 +126,26 @@ def test_first_and_second_derivatives_are_those_of_finite_differences(case: Case
     grads = model.grad(params, inputs, wrt=[*second], of="slope", allow_zero=True)
     analytic = sum(np.sum(grads[n] * d) for n, d in second.items())
     np.testing.assert_allclose(analytic, difference(second, "slope"), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+def test_all_sizes_may_be_symbols(case: Case) -> None:
+    """Each size but 1 is a dim with a default; equal sizes are one dim."""
+    tensors = case.draw()
+    given, inputs = split(tensors)
+    text = re.sub(r"(?<=[\[ ])(\d+)(?=[,\]])", r"S\1", "\n".join(map(declaration, inputs.items())))
+    text = text.replace("S1,", "1,").replace("S1]", "1]")
+    dims = "".join(f"dim S{size} = {size}\n" for size in sorted(set(re.findall(r"S(\d+)", text))))
+    model = gs.loads(f"gspec 1\n{dims}{text}\noutput y = {case.call}\n", mode=case.mode, dtype="f64")
+    params = complete(model, given)
+    result, grads = reference(case)
+    y = model.forward(params, inputs, of=["y"])["y"]
+    np.testing.assert_allclose(y, result, rtol=1e-9, atol=1e-11)
+    if grads:
+        wrt = [path_of(n) for n in grads]
+        found = model.grad(params, inputs, wrt=wrt, of="y", cotangent=case.cotangent(y.shape))
+        for name, path in zip(grads, wrt, strict=True):
+            np.testing.assert_allclose(found[path], grads[name], rtol=1e-8, atol=1e-10, err_msg=path)
 
 
 # ---------------------------------------------------------------- single precision, and extreme operands

@@ -226,7 +226,8 @@ def _look_alike(lexer: Lexer, character: str) -> Token:
     text = _spaced(lexer, token, meant)
     lexer.found.append(syntax.look_alike_character(lexer.span(token.start, token.end), name, text))
     if character in "²³":
-        return token._replace(type="FOREIGN")
+        lexer.pending = Token("INT", meant[-1], token.start, token.end)
+        return token._replace(text="**")
     return token
 
 

@@ -52,7 +52,7 @@ class Lexer:
     """Reads `source` from `position` to `end`.
 
     `brackets` are the openers not yet closed; `previous` is the last token given; `found` collects what
-    `foreign` had to say.
+    `foreign` had to say, and `pending` the second token where one character means two.
     """
 
     def __init__(self, source: Source, position: int, end: int) -> None:
@@ -64,6 +64,7 @@ class Lexer:
         self.brackets: list[Token] = []
         self.previous: Token | None = None
         self.found: list[Diagnostic] = []
+        self.pending: Token | None = None
         self._patterns = master_patterns()
         self._words = tables.words
         self._ignored = tables.ignored
@@ -73,7 +74,8 @@ class Lexer:
 
     def next(self, acceptable: Container[str]) -> Token:
         """The next token, `$END` at the end; `acceptable` are the terminals the parser can use now."""
-        token = self._next(acceptable)
+        token, self.pending = self.pending, None
+        token = token or self._next(acceptable)
         if token.type in OPENERS:
             self.brackets.append(token)
         elif token.type in CLOSERS and self.brackets and self.brackets[-1].type == CLOSERS[token.type]:

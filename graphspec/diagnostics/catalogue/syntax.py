@@ -25,11 +25,11 @@ def unexpected_token(place: Span, found: str, expected: str, help: str = "") -> 
 
     The mark shows the first thing that cannot stand where it stands; the message says what could.
 
-        input image: f32[N 3]
+        y = relu(x) if training
 
-    needs a comma between the sizes:
+    lacks the other half of the conditional:
 
-        input image: f32[N, 3]
+        y = relu(x) if training else x
     """
     return finding(f"expected {expected}, found {found}", primary=Label(place), help=(help,) if help else ())
 
@@ -115,7 +115,9 @@ def number_too_large(place: Span) -> Diagnostic:
 
         const big = 1e999
 
-    Where infinity is meant, it is called `inf`.
+    Where infinity is meant, it has a name:
+
+        const big = inf
     """
     whole = place.text.isdigit()
     limit = "2**63 - 1, the largest i64" if whole else "the range of f64"
@@ -291,7 +293,14 @@ def two_statements_on_a_line(following: Span, gap: Span, indent: str) -> Diagnos
 
 @diagnostic()
 def empty_file(place: Span) -> Diagnostic:
-    """The file holds no statement, not even the header `gspec 1`."""
+    """The file holds no statement, not even the header.
+
+    The smallest file that computes something:
+
+        gspec 1
+        input x: f32[3]
+        output y = 2 * x
+    """
     return finding(
         f"`{place.source.name}` is empty",
         help=("the smallest file is `gspec 1`, an input and an output",),

@@ -63,7 +63,7 @@ class Sum(Reduction):
         return (self.spread(gy, x),)
 
     def source(self, out: str, x: str) -> str:
-        # without `dtype` numpy would add i32 in i64
+        # the libraries have their own ideas of the dtype in which to add small integers
         return f"xp.sum({x}, axis={self.axis}, keepdims={self.keepdims}, dtype={out}.dtype, out={out})"
 
     @classmethod

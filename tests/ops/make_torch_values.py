@@ -48,6 +48,10 @@ AVG_POOLS = {
         {"kernel_size": [3, 3], "stride": [2, 2], "padding": [1, 1], "ceil_mode": True},
     ),
     "avg_ceil_sparse": ((1, 1, 7, 7), {"kernel_size": [2, 2], "stride": [4, 4], "ceil_mode": True}),
+    "avg_ceil_far": (
+        (1, 1, 7, 7),
+        {"kernel_size": [2, 2], "stride": [4, 4], "padding": [1, 1], "ceil_mode": True},
+    ),
     "avg_ceil_inside": (
         (1, 1, 6, 7),
         {

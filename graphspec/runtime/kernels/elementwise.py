@@ -27,8 +27,6 @@ def where(xp: Any, out: Any, condition: Any, x: Any, y: Any) -> None:
     if b.ndim == 0 and b == 0:
         np.bitwise_and(a, chosen, out=result)
         return
-    if np.may_share_memory(b, result):
-        a, b, chosen = b, a, np.invert(chosen, out=chosen)
     change = np.bitwise_xor(a, b, out=None if np.may_share_memory(b, result) else result)
     np.bitwise_and(change, chosen, out=change)
     np.bitwise_xor(change, b, out=result)

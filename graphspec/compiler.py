@@ -186,7 +186,7 @@ def _gradients(
                 notes.append(say.targets_left_out(target.asked, objective, missing))
     if unreached:
         whole = expand_gradients(Graph(graph.outputs, module.values))
-        wrong.extend(not_reached(whole, objective, name) for objective, name in unreached)
+        wrong.extend(not_reached(module, whole, objective, name) for objective, name in unreached)
     if wrong:
         raise GraphSpecError(wrong)
     return found, notes

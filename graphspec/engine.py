@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -97,10 +97,10 @@ class Engine:
         while True:
             derived = self.derive(request, module)
             bound = self._binder(module, derived, given, backend)(given)
-            structural = {name: bound.env.get(name, n) for name, n in module.structural.items()}
-            if structural == module.structural:
+            other = self._variant(module, bound.env)
+            if other is module:
                 break
-            module = self._module(structural)
+            module = other
         self._tell(derived, bound.notes)
         program = self._program(module, derived, bound.env, backend)
         arrays = bound.arrays
@@ -110,25 +110,23 @@ class Engine:
         return derived, program(arrays)
 
     def start(
-        self, names: Iterable[str], given: Mapping[str, Any], *, seed: int, backend: str
+        self,
+        names: Iterable[str] | None,
+        kinds: Container[str],
+        given: Mapping[str, Any],
+        *,
+        seed: int,
+        backend: str,
     ) -> dict[str, Array]:
         """What declarations begin with: drawn, computed, or read from their files.
 
-        Sizes are those of the arrays `given` and of the files, else the defaults of the dims.
+        `names` are those wanted, all of these kinds if None.  Sizes are those of the arrays `given` and of
+        the files, else the defaults of the dims.
         """
         from graphspec.runtime.arguments import bind
 
-        names = list(names)
-        declared = [self.module.declared[name] for name in names]
-        missing = [d for d in declared if d.start is None]
-        if missing:
-            raise GraphSpecError(
-                say.no_sampler(
-                    [d.name for d in missing], [str(d.value.type) for d in missing], [_span(d) for d in missing]
-                )
-            )
-        known = {**self.read(names), **given}
         module = self.module
+        known = {**self.read(_chosen(module, names, kinds)), **given}
         while True:
             bound = bind(
                 {name: module.declared[name].value.type for name in known if name in module.declared},
@@ -139,13 +137,15 @@ class Engine:
                 others=module.declared,
                 backend=backend,
             )
-            structural = {name: bound.env.get(name, n) for name, n in module.structural.items()}
-            if structural == module.structural:
+            other = self._variant(module, bound.env)
+            if other is module:
                 break
-            module = self._module(structural)
+            module = other
+        wanted = _chosen(module, names, kinds)
+        _check_starts([module.declared[name] for name in wanted])
         found: dict[str, Array] = {}
         computed: dict[str, Value] = {}
-        for name in names:
+        for name in wanted:
             match module.declared[name].start:
                 case Given(value):
                     computed[name] = value
@@ -156,7 +156,7 @@ class Engine:
         if computed:
             constant = Derived(Graph(computed), {}, {}, {}, ())
             found |= self._program(module, constant, bound.env, backend)({})
-        return {name: found[name] for name in names}
+        return {name: found[name] for name in wanted}
 
     def read(self, names: Iterable[str]) -> dict[str, Array]:
         """The arrays of the data files that the spec itself names for some inputs."""
@@ -173,8 +173,11 @@ class Engine:
         for note in (*once, *notes):
             self._notify(note)
 
-    def _module(self, structural: Sizes) -> Module:
-        """The spec lowered with these numbers for the dims that decide the graph."""
+    def _variant(self, module: Module, sizes: Sizes) -> Module:
+        """The spec lowered with these numbers for the dims that decide the graph: often `module` itself."""
+        structural = {name: sizes.get(name, n) for name, n in module.structural.items()}
+        if structural == module.structural:
+            return module
         key = frozenset(structural.items())
         with self._lock:
             if key not in self._modules:
@@ -247,6 +250,26 @@ def _draw(declared: Declared, sizes: Sizes, seed: int, backend: str) -> Array:
         xp=find_backend(backend).xp,
         span=_span(declared),
     )
+
+
+def _chosen(module: Module, names: Iterable[str] | None, kinds: Container[str]) -> list[str]:
+    """The declarations of these names, else those of these kinds."""
+    if names is None:
+        return [d.name for d in module.declared.values() if d.kind in kinds]
+    wanted = list(names)
+    known = [d.name for d in module.declared.values() if d.kind in kinds]
+    wrong = [say.unknown_target(name, known) for name in wanted if name not in known]
+    if wrong:
+        raise GraphSpecError(wrong)
+    return wanted
+
+
+def _check_starts(declared: list[Declared]) -> None:
+    """That each declaration says how it begins."""
+    missing = [d for d in declared if d.start is None]
+    if missing:
+        types = [str(d.value.type) for d in missing]
+        raise GraphSpecError(say.no_sampler([d.name for d in missing], types, [_span(d) for d in missing]))
 
 
 def _symbols(graph: Graph) -> frozenset[str]:

@@ -69,7 +69,7 @@ def loads(
     verify: bool = False,
     notify: Notify | None = None,
 ) -> Model:
-    """Compile a spec given as text, as `load` does; its imports and data files lie below the folder `base`."""
+    """Compile a spec given as text, as `load` does; its imports and data files lie below `base`."""
     spec = Spec(None, text, None if base is None else os.fspath(base))
     settings = _settings(dims, consts, dtype, mode)
     return Model(spec, settings, simplify=simplify, verify=verify, notify=notify)
@@ -118,7 +118,7 @@ class Model:
         return {name: str(v.type) for name, v in values.items() if kind in (None, self.kind(name))}
 
     def kind(self, name: str) -> str | None:
-        """"input", "param", "buffer", "noise" or "value"; None where nothing has the name."""
+        """What has the name: an "input", "param", "buffer", "noise" or another "value"; None for nothing."""
         if name in self._module.declared:
             return self._module.declared[name].kind
         return "value" if name in self._module.values else None
@@ -144,7 +144,7 @@ class Model:
         return {name: kind for name, kind in kinds.items() if kind}
 
     def check(self) -> None:
-        """Check what loading leaves open: gradients in the spec, and constraints on the sizes that are known."""
+        """Check what loading leaves open: gradients in the spec, constraints on sizes that are known."""
         self._engine.check()
 
     @property
@@ -167,10 +167,7 @@ class Model:
         Each tensor has its own stream, from the seed and its name.  Sizes that the spec leaves open are
         those of `inputs`.
         """
-        wanted = [n for n in self._module.declared if self.kind(n) in ("param", "buffer")]
-        return self._engine.start(
-            wanted if names is None else names, inputs or {}, seed=seed, backend=backend
-        )
+        return self._engine.start(names, ("param", "buffer"), inputs or {}, seed=seed, backend=backend)
 
     def draw(
         self,
@@ -184,10 +181,7 @@ class Model:
 
         Sizes are those of `inputs` that are there already, else the defaults of the dims.
         """
-        wanted = list(self.names("input"))
-        return self._engine.start(
-            wanted if names is None else names, inputs or {}, seed=seed, backend=backend
-        )
+        return self._engine.start(names, ("input",), inputs or {}, seed=seed, backend=backend)
 
     def default_data(self, names: Iterable[str]) -> dict[str, Array]:
         """The arrays of those names that the spec itself reads from files (`= file(...)`)."""
@@ -235,8 +229,11 @@ class Model:
         objective, and cotangents are a mapping by objective.  A name that the objective does not depend
         on is an error, or zeros with `allow_zero`; what a pattern selects is left out.
         """
-        _, found = self._gradients(params, inputs, wrt, of, cotangent, allow_zero, seed, backend, values=False)
-        return _as_asked(of, found)
+        _, found = self._gradients(
+            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, values=False
+        )
+        grads: dict[str, Any] = _as_asked(of, found)
+        return grads
 
     def value_and_grad(
         self,
@@ -289,7 +286,8 @@ class Model:
         request = Request(_texts(of), tuple(vectors), "hvp")
         directions = {direction_of(name): array for name, array in vectors.items()}
         derived, found = self._run(request, params, inputs, directions, seed, backend)
-        return _as_asked(of, _by_objective(derived, found))
+        products: dict[str, Any] = _as_asked(of, _by_objective(derived, found))
+        return products
 
     def compile(self, wrt: Names = (), of: Names | None = None, *, backend: str = "numpy") -> Step:
         """A step that computes values and gradients, and the new buffers in train mode, again and again.
@@ -362,7 +360,9 @@ class Model:
         self._check_places(inputs, "inputs", ("input", "noise"))
         needed = self._engine.derive(request).inputs
         given = {**params, **inputs, **extra}
-        given |= self._engine.read(name for name in needed if name not in given and self.kind(name) == "input")
+        given |= self._engine.read(
+            name for name in needed if name not in given and self.kind(name) == "input"
+        )
         return self._engine.run(request, given, seed=seed, backend=backend)
 
     def _check_places(self, given: Mapping[str, Array], place: str, kinds: tuple[str, ...]) -> None:

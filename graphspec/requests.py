@@ -24,10 +24,10 @@ class Request:
     """What is asked of a model; compiled programs are kept by it.
 
     `of` are the values wanted (None: those that the spec declares), `wrt` what they are differentiated
-    by.  `cotangents` are the objectives whose cotangent the caller gives; with `ones` the others that are
-    not scalars have a cotangent of ones.  `values` and `updates` add the objectives' values and the new ones of buffers.  The kinds "jvp"
-    and "hvp" are derivatives along directions, which the caller gives for each of `wrt`: of the values,
-    or of the gradient.
+    by.  The kinds "jvp" and "hvp" are derivatives along directions, which the caller gives for each of
+    `wrt`: of the values, or of the gradient.  `cotangents` are the objectives whose cotangent the caller
+    gives; with `ones` the others that are not scalars have a cotangent of ones.  `values` adds the values
+    of the objectives, `updates` the new values of buffers.
     """
 
     of: tuple[str, ...] | None = None
@@ -87,7 +87,7 @@ def span_of(value: Value) -> Span | None:
     return value.node.origin.span if value.node.origin else None
 
 
-def not_reached(graph: Graph, objective: str, target: str) -> Diagnostic:
+def not_reached(module: Module, graph: Graph, objective: str, target: str) -> Diagnostic:
     """Where the path from a target ends, which the gradient of the objective does not reach.
 
     `graph` has the objective among its outputs and every name of the spec, with gradients expanded.
@@ -96,17 +96,20 @@ def not_reached(graph: Graph, objective: str, target: str) -> Diagnostic:
     stop = end_of_path(y, x)
     if stop is not None:
         op = stop.op.definition if isinstance(stop.op, Call) else stop.op.name
-        help = f"between `{target}` and `{objective}` there is `{op}`, whose result does not vary continuously"
+        help = (
+            f"between `{target}` and `{objective}` there is `{op}`, whose result does not vary continuously"
+        )
         return say.not_reached(
-            target, objective, span_of(x), _place(stop), f"`{op}` passes no gradient", help
+            target, objective, span_of(x), span_of(stop.values[0]), f"`{op}` passes no gradient", help
         )
     below = _descendants(graph, x)
     used = {value.node for node in graph.nodes for value in node.inputs}
     ends = [node for node in graph.nodes if node in below and node not in used]
-    named = [f"`{graph.labels[v]}`" for node in ends for v in node.values if v in graph.labels and v != x]
+    labels = graph.labels | {graph.names[r]: r for r in module.results if r in graph.names}
+    named = [f"`{labels[v]}`" for node in ends for v in node.values if v in labels and v != x]
     where = f"it leads to {', '.join(named)} only" if named else "nothing uses it"
     help = f"ask for the gradient of something that depends on `{target}`"
-    place = _place(ends[-1]) if named else None
+    place = span_of(ends[-1].values[0]) if named else None
     return say.not_reached(target, objective, span_of(x), place, where, help)
 
 
@@ -188,7 +191,3 @@ def _descendants(graph: Graph, x: Value) -> set[Node]:
         if not values.isdisjoint(node.inputs):
             values.update(node.values)
     return {value.node for value in values}
-
-
-def _place(node: Node) -> Span | None:
-    return node.origin.span if node.origin else None

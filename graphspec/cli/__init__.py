@@ -10,9 +10,9 @@ import os
 import sys
 import traceback
 
-from graphspec.cli.options import app
 from graphspec.cli.compute import forward, grad, init
 from graphspec.cli.inspect import check, explain, ops, show
+from graphspec.cli.options import app
 
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70
@@ -31,7 +31,7 @@ def main() -> None:
         sys.exit(1)
     except Exception:
         traceback.print_exc()
-        sys.stderr.write("this is a bug in graphspec, not in your spec: please report it with the lines above\n")
+        sys.stderr.write("a bug in graphspec, not in your spec: please report it with the lines above\n")
         sys.exit(BUG)
 
 

@@ -64,7 +64,7 @@ def grad(
     of: options.Of = None,
     cotangent: Annotated[
         str | None,
-        typer.Option("--cotangent", metavar="FILE|ones", help="Weights for an objective that is not a scalar."),
+        typer.Option("--cotangent", metavar="FILE|ones", help="Weights of an objective that is no scalar."),
     ] = None,
     data: options.Data = None,
     input: options.InputFiles = None,
@@ -117,7 +117,9 @@ def grad(
 
 def init(
     spec: options.SpecPath,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.npz", help="Where they go.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE.npz", help="Where they go.", show_default=False)
+    ],
     seed: options.Seed = 0,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,

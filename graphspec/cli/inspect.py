@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from graphspec.lifting.listing import Line
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """The graphs that can be shown."""
 
     graph = "graph"
@@ -51,10 +52,13 @@ def check(
 
 def show(
     spec: options.SpecPath,
-    stage: Annotated[Stage, typer.Option("--stage", help="The graph as written, or of a gradient.")] = Stage.graph,
+    stage: Annotated[
+        Stage, typer.Option("--stage", help="The graph as it is written, or that of a gradient.")
+    ] = Stage.graph,
     names: Annotated[bool, typer.Option("--names", help="Every name that can be asked for.")] = False,
     wrt: Annotated[
-        list[str] | None, typer.Option("--wrt", metavar="NAME", help="For --stage gradient: " + options.WRT_HELP)
+        list[str] | None,
+        typer.Option("--wrt", metavar="NAME", help=f"For --stage gradient.  {options.WRT_HELP}"),
     ] = None,
     of: options.Of = None,
     set: options.Sets = None,
@@ -83,10 +87,7 @@ def show(
         lines = list_nodes(graph, {name: model.kind(name) or "" for name in model.names()})
         report.table(
             ("name", "op", "inputs", "type", "parameters"),
-            [
-                [", ".join(l.names), l.text, ", ".join(l.inputs), ", ".join(l.types), str(l.parameters or "")]
-                for l in lines
-            ],
+            [_cells(line) for line in lines],
             right=(4,),
         )
         report.result = {"nodes": [_node(line) for line in lines], "outputs": list(graph.outputs)}
@@ -115,9 +116,7 @@ def explain(
             report.line()
             report.line(entries[id].explanation)
         wanted = entries.values() if id is None else [entries[id]]
-        report.result = {
-            "diagnostics": [{"id": e.id, "severity": e.severity, "explanation": e.explanation} for e in wanted]
-        }
+        report.result = {"diagnostics": [asdict(e) for e in wanted]}
 
 
 def ops(
@@ -132,15 +131,19 @@ def ops(
 
         functions = reference()
         if name is None:
-            report.table(
-                ("name", "kind", "summary"), [[f.name, f.kind, _first_line(f.text)] for f in functions.values()]
-            )
+            rows = [[f.name, f.kind, _first_line(f.text)] for f in functions.values()]
+            report.table(("name", "kind", "summary"), rows)
         elif name not in functions:
             raise GraphSpecError(unknown_operation(name, list(functions)))
         else:
             report.line(functions[name].text)
         wanted = functions.values() if name is None else [functions[name]]
-        report.result = {"functions": [{"name": f.name, "kind": f.kind, "text": f.text} for f in wanted]}
+        report.result = {"functions": [asdict(f) for f in wanted]}
+
+
+def _cells(line: Line) -> list[str]:
+    lists = ", ".join(line.names), line.text, ", ".join(line.inputs), ", ".join(line.types)
+    return [*lists, str(line.parameters or "")]
 
 
 def _node(line: Line) -> dict[str, Any]:

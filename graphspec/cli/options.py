@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 
-class DTypeName(str, Enum):
+class DTypeName(StrEnum):
     """The floating dtypes that a whole graph can be compiled in."""
 
     f16 = "f16"
@@ -25,14 +25,14 @@ class DTypeName(str, Enum):
     f64 = "f64"
 
 
-class Mode(str, Enum):
+class Mode(StrEnum):
     """What `training` is."""
 
     eval = "eval"
     train = "train"
 
 
-class Backend(str, Enum):
+class Backend(StrEnum):
     """The array libraries."""
 
     numpy = "numpy"

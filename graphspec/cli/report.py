@@ -66,9 +66,7 @@ class Report:
         facts = {name: self.facts(array) for name, array in arrays.items()}
         rows = []
         for name, f in facts.items():
-            numbers = [
-                "" if f[key] is None else f"{float(f[key]):.6g}" for key in ("norm", "min", "max")
-            ]
+            numbers = ["" if f[key] is None else f"{float(f[key]):.6g}" for key in ("norm", "min", "max")]
             rows.append([name, f"[{', '.join(map(str, f['shape']))}]", f["dtype"], *numbers])
         self.table(("name", "shape", "dtype", "norm", "min", "max"), rows, right=(3, 4, 5))
         return facts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphspec.ir import Call, Graph, Input, Literal, Node, Size, Value
+from graphspec.ir import Call, Graph, Input, Literal, Node, Size, Tap, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def _line(node: Node, names: _Names, kinds: Mapping[str, str]) -> Line:
     if isinstance(node.op, Call):
         shown = {name: format_attribute(value) for name, value in node.op.statics}
         return Line(results, node.op.definition, shown, inputs, types, None)
+    if isinstance(node.op, Tap):
+        return Line(results, node.op.name, {}, inputs, types, None)
     shown = {name: format_attribute(value) for name, value in node.op.attributes().items()}
     return Line(results, node.op.name, shown, inputs, types, None)
 

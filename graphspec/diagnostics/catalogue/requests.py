@@ -86,7 +86,7 @@ def not_reached(
     that passes no gradient (a comparison, an integer, `stop_gradient`).  Where zeros are wanted all the
     same, `--allow-zero` (in Python `allow_zero=True`) gives them.
     """
-    place = _label(end, where)
+    place = _label(end, "the path ends here")
     begin = _label(target, f"`{name}` is made here")
     if place is None:
         place, begin = begin, None
@@ -114,7 +114,9 @@ def targets_left_out(pattern: str, objective: str, names: Sequence[str]) -> Diag
     Integers have none, and neither has what the objective does not depend on.  Asked for by their exact
     names they are an error.
     """
-    return finding(f"`{pattern}` leaves out {_listed(names)}: the gradient of `{objective}` does not reach there")
+    return finding(
+        f"`{pattern}` leaves out {_listed(names)}: the gradient of `{objective}` does not reach there"
+    )
 
 
 @diagnostic()
@@ -126,7 +128,9 @@ def not_differentiable(name: str, type: str, span: Span | None) -> Diagnostic:
 @diagnostic()
 def objective_not_floating(name: str, type: str, span: Span | None) -> Diagnostic:
     """The gradient of integers or booleans is asked for: they do not vary continuously."""
-    return finding(f"`{name}` is {type}: only floating values can be differentiated", primary=_label(span, type))
+    return finding(
+        f"`{name}` is {type}: only floating values can be differentiated", primary=_label(span, type)
+    )
 
 
 @diagnostic()
@@ -146,11 +150,12 @@ def several_objectives(kind: str, names: Sequence[str], spans: Sequence[Span | N
     Declare `objective total = a + 0.1 * b` in the spec, or ask for one with `--of NAME`.
     """
     places = [Label(span, kind) for span in spans if span]
+    total = f"or declare `objective total = {' + '.join(names)}`, with weights as you like"
     return finding(
-        f"the spec has several {kind}s and no objective: {_listed(names)}",
+        f"the spec has several {kind}{'es' if kind == 'loss' else 's'} and no objective: {_listed(names)}",
         primary=places[0] if places else None,
         secondary=tuple(places[1:]),
-        help=(f"ask for one: `--of {names[0]}`", f"or declare `objective total = {' + '.join(names)}`"),
+        help=(f'ask for one: `--of {names[0]}` (in Python `of="{names[0]}"`)', *([total] * (kind == "loss"))),
     )
 
 
@@ -177,7 +182,9 @@ def cotangents_by_name(names: Sequence[str], given: Sequence[str]) -> Diagnostic
     that is not a scalar; no other names may stand in it.
     """
     found = f"a mapping of {_listed(given)}" if given else "one array"
-    return finding(f"the cotangents of {_listed(names)} are given as {found}", help=("give a mapping by objective",))
+    return finding(
+        f"the cotangents of {_listed(names)} are given as {found}", help=("give a mapping by objective",)
+    )
 
 
 @diagnostic()
@@ -186,7 +193,7 @@ def size_not_known(name: str, span: Span | None) -> Diagnostic:
     return finding(
         f"nothing says how large `{name}` is",
         primary=_label(span, f"`{name}` is needed here"),
-        help=(f"give data that have it, or `--set {name}=NUMBER` (in Python `dims={{\"{name}\": NUMBER}}`)",),
+        help=(f'give data that have it, or `--set {name}=NUMBER` (in Python `dims={{"{name}": NUMBER}}`)',),
     )
 
 

@@ -1,0 +1,1 @@
+"""Graphs on arrays: checking what is given, planning memory, emitting programs, running them."""

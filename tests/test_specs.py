@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import graphspec as gs
+from graphspec.cli import app
 from tests.references.spec_cases import DATA, SCENES, Array, Scene
 
 SPECS = Path(__file__).parent.parent / "specs"
@@ -89,6 +93,27 @@ def test_the_digits_are_differentiated_in_the_precision_of_the_spec() -> None:
     assert grad.dtype == np.float32
     wanted = frozen()["digits/d.conv1.weight"]
     np.testing.assert_allclose(grad, wanted, rtol=1e-4, atol=1e-5 * np.max(np.abs(wanted)))
+
+
+def commands() -> list[str]:
+    """The commands that the page about the specs offers."""
+    text = (SPECS / "README.md").read_text(encoding="utf-8")
+    return [c for c in re.findall(r"`graphspec ([^`]*)`", text) if "NAME" not in c]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_page_about_the_specs_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SPECS.parent)
+    result = CliRunner().invoke(app, shlex.split(command))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("gradient of ")
+
+
+def test_each_spec_is_on_the_page_about_them() -> None:
+    listed = set(
+        re.findall(r"^\| `(\w+\.gspec)` \|", (SPECS / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert listed == set(ALL)
 
 
 def test_the_data_are_small_enough_to_be_kept_with_the_text() -> None:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
-from graphspec.ir import Body, Call, HandGradient, Input, Node, Symbolic, Tap, Value, apply, made_at
-from graphspec.lowering import calls, expressions, statements
-from graphspec.lowering.context import POISON, BodyBuilder, Failed, Frame, LayerRef, Namespace, fail, join
+from graphspec.ir import Body, Call, HandGradient, Input, Node, Tap, Value, apply, made_at
+from graphspec.lowering import blame, calls, expressions, statements
+from graphspec.lowering.context import (
+    POISON,
+    BodyBuilder,
+    Failed,
+    Frame,
+    LayerRef,
+    Namespace,
+    fail,
+    join,
+    lift,
+)
 from graphspec.lowering.signatures import Parameter, of_definition
 from graphspec.syntax import ast
 
-MAX_DEPTH = 100
+#: definitions that may be inside one another: deeper than people write, within what Python can recurse
+MAX_DEPTH = 40
 
 
 def register(name: str, value: Any, span: Span, frame: Frame) -> None:
@@ -58,35 +70,57 @@ def apply_definition(
 ) -> Any:
     """The result, or results, of applying a definition to its arguments.
 
-    A block of the user's is read in place, so that its values have names; ops and blocks of std become
-    one `Call` each.
+    A block of the user's is read in place, so that its values have names, and so is an op with locals
+    that is applied under a name.  Other ops, and the blocks of std, become one `Call` each.
     """
     span = calls.stage_span(expr)
-    if len(frame.stack) > MAX_DEPTH or definition in frame.stack:
-        fail(say.recursive_definition(definition.name.text, span, definition.name.span, frame.trace))
-    whole = definition.kind == "op" or home.is_std
-    inner = _frame(definition, home, span, frame, label, layer, expr)
-    _bind_tensors(definition, bound, inner, frame, label, span)
+    name = definition.name.text
+    if len(frame.stack) >= MAX_DEPTH:
+        fail(say.definitions_too_deep(name, MAX_DEPTH, span, frame.trace))
+    if definition in frame.stack:
+        fail(say.recursive_definition(name, span, definition.name.span, frame.trace))
+    in_place = not home.is_std and (definition.kind == "block" or _shows_locals(definition, frame, label))
+    inner = _frame(definition, home, span, frame, label, layer, expr, in_place)
+    operands: dict[str, blame.Operand] = {}
+    with blame.at_the_call(name, home, operands, span, frame):
+        _bind_arguments(definition, bound, operands, inner, frame, label)
+        if not in_place:
+            return _apply_whole(definition, inner, span, frame)
+        met = frame.ctx.errors.met
+        results = statements.read_body(definition, inner)
+        if frame.ctx.errors.met > met:
+            raise Failed
+        return results if len(results) > 1 else results[0]
+    raise AssertionError("a failed call raises")
+
+
+def _shows_locals(definition: ast.Definition, frame: Frame, label: str | None) -> bool:
+    """Whether an op's locals are values with names (a hand-written gradient needs the op whole)."""
+    kinds = {type(statement) for statement in definition.body}
+    return (
+        label is not None and frame.values is not None and ast.Assign in kinds and ast.Gradient not in kinds
+    )
+
+
+def _apply_whole(definition: ast.Definition, inner: Frame, span: Span, frame: Frame) -> Any:
+    """One `Call` node with the body of a definition, which is read once per statics and argument types."""
     parameters = of_definition(definition).parameters
     arguments = [p.name for p in parameters if p.is_tensor and isinstance(inner.names.get(p.name), Value)]
     outer_values = [inner.names[name] for name in arguments]
-    if whole:
-        inner.body = BodyBuilder(frame.body)
-        key = _key(definition, inner, arguments)
-        if key in frame.ctx.bodies:
-            return _call(definition, inner, frame.ctx.bodies[key], outer_values, span, frame)
-        for name in arguments:
+    inner.body = BodyBuilder(frame.body)
+    key = _key(definition, inner, arguments)
+    if key in frame.ctx.bodies:
+        return _call(definition, inner, frame.ctx.bodies[key], outer_values, span, frame)
+    for name in arguments:
+        with made_at(None):
             inner.names[name] = apply(Input(name, inner.names[name].type))
-    errors = len(frame.ctx.errors)
-    results = statements.read_body(definition, inner)
-    if len(frame.ctx.errors) > errors:
-        raise Failed
-    if not whole:
-        return results if len(results) > 1 else results[0]
-    assert inner.body is not None
     formal = [inner.names[name] for name in arguments]
-    updates = tuple(inner.body.updates)
+    met = frame.ctx.errors.met
+    results = statements.read_body(definition, inner)
     gradients = _hand_gradients(definition, inner, arguments, results)
+    if frame.ctx.errors.met > met:
+        raise Failed
+    updates = tuple(inner.body.updates)
     body = Body((*formal, *inner.body.lifted.values()), (*results, *inner.body.updates.values()), gradients)
     made = (body, tuple(inner.body.lifted), updates)
     if not inner.body.lifted and not updates:
@@ -126,17 +160,6 @@ def put_update(full: str, value: Value, frame: Frame) -> None:
     target[full] = value
 
 
-def lift(body: BodyBuilder | None, value: Value) -> Value:
-    """A value of the file as it is seen inside a call's body: a parameter of that body."""
-    if body is None:
-        return value
-    if value not in body.lifted:
-        assert isinstance(value.node.op, Input)
-        lift(body.outer, value)
-        body.lifted[value] = apply(Input(value.node.op.label, value.type))
-    return body.lifted[value]
-
-
 def _frame(
     definition: ast.Definition,
     home: Namespace,
@@ -145,42 +168,38 @@ def _frame(
     label: str | None,
     layer: LayerRef | None,
     expr: ast.Call,
+    in_place: bool,
 ) -> Frame:
+    """The frame in which a definition is read: what its names hang below, and whom its errors blame."""
     name = definition.name.text
-    private = definition.kind == "op" or home.is_std
-    anonymous = (
-        frame.anonymous if label is None and frame.anonymous else (name, span) if label is None else None
-    )
-    if label is not None and frame.owner is None:
-        anonymous = frame.anonymous
+    is_named = label is not None and frame.owner is not None
     owner = layer.owner if layer else join(frame.owner, label) if label else None
-    site = frame.site if frame.home.is_std and frame.site else span
+    anonymous = None if is_named else frame.anonymous or (name, span)
+    within_std = home.is_std and frame.home.is_std
     return Frame(
         frame.ctx,
         home,
         {},
-        values=None if private or label is None else join(frame.values, label),
-        owner=owner,
-        trace=frame.trace
-        if home.is_std and frame.home.is_std
-        else ((f"{definition.kind} `{name}`", span), *frame.trace),
+        values=join(frame.values, label) if in_place and label is not None else None,
+        owner=owner if definition.kind == "block" else None,
+        trace=frame.trace if within_std else ((f"{definition.kind} `{name}`", span), *frame.trace),
         definition=definition,
         body=frame.body,
         anonymous=anonymous,
         stack=(*frame.stack, definition),
-        site=site,
+        site=frame.site if frame.home.is_std and frame.site else span,
         token=(layer.path, id(layer)) if layer else (frame.token, id(expr)),
-        statement=frame.statement,
+        noise=".".join(filter(None, (frame.noise, label or frame.statement, None if label else name))),
     )
 
 
-def _bind_tensors(
+def _bind_arguments(
     definition: ast.Definition,
     bound: dict[str, calls.Given],
+    operands: dict[str, blame.Operand],
     inner: Frame,
     frame: Frame,
     label: str | None,
-    span: Span,
 ) -> None:
     """Arguments into the body's names: statics first, then in order (a default may name earlier ones)."""
     signature = of_definition(definition)
@@ -205,10 +224,11 @@ def _bind_tensors(
             if isinstance(given.meaning, tuple | LayerRef):
                 expressions.expect_tensor(given.meaning, given.span, frame)
             value = expressions.as_tensor(given.meaning, dtype, given.span, frame)
+            operands[parameter.name] = (value, given.span)
             value = calls.tapped(value, label, parameter.name, frame)
             inner.names[parameter.name] = value
             if parameter.shape is not None:
-                _match(parameter, value, given, inner, frame, name, span)
+                _match(parameter, value, given, inner, frame, name)
 
 
 def _default(parameter: Parameter, name: str, inner: Frame) -> Any:
@@ -221,22 +241,21 @@ def _default(parameter: Parameter, name: str, inner: Frame) -> Any:
 
 
 def _match(
-    parameter: Parameter, value: Value, given: calls.Given, inner: Frame, frame: Frame, name: str, span: Span
+    parameter: Parameter, value: Value, given: calls.Given, inner: Frame, frame: Frame, name: str
 ) -> None:
     """Hold an argument against its pattern; the names in it that mean nothing yet are bound."""
     assert parameter.shape is not None
     sizes = parameter.shape.sizes
     dots = next((i for i, s in enumerate(sizes) if isinstance(s, ast.Ellipsis)), None)
     shape = value.shape
-    written_at = parameter.shape.span
-    pattern = parameter.name + written_at.text
+    pattern = parameter.name + parameter.shape.span.text
 
     def refuse(why: str) -> None:
-        place = given.span if not (frame.home.is_std and frame.site) else frame.site
-        made = value.node.origin.span if value.node.origin else None
+        is_number = expressions.is_number(given.meaning)
+        labels = () if is_number else blame.operand_labels([(value, given.span)], given.span)
         fail(
             say_types.pattern_mismatch(
-                name, pattern, str(value.type), why, place, made, written_at, frame.trace
+                name, pattern, str(value.type), why, is_number, given.span, labels, frame.trace
             )
         )
 
@@ -306,8 +325,6 @@ def _hand_gradients(
 
 
 def _with_cotangents(line: ast.Gradient, inner: Frame, results: tuple[Value, ...]) -> Frame:
-    from dataclasses import replace
-
     names = dict(inner.names)
     for path, result in zip(line.cotangents, results, strict=True):
         if path.text in names:
@@ -329,6 +346,3 @@ def _check_gradient(line: ast.Gradient, value: Value, x: Value, inner: Frame) ->
         fail(
             say.gradient_type(line.argument.text, str(x.type), str(value.type), line.value.span, inner.trace)
         )
-
-
-__all__ = ["Symbolic", "apply_definition", "lift", "publish", "put_update", "register", "tap"]

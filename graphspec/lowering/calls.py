@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphspec.diagnostics import Span
+from graphspec.diagnostics import Diagnostic, Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.ir import Scalar, Symbolic, TypeRuleError, Value, made_at
 from graphspec.ir.scalars import FUNCTIONS as SCALAR_FUNCTIONS
 from graphspec.ir.sizes import relation
-from graphspec.lowering import bodies, definitions, expressions, reflexes, repetition, special
-from graphspec.lowering.context import Frame, LayerRef, fail, join
+from graphspec.lowering import blame, bodies, definitions, expressions, reflexes, repetition, special
+from graphspec.lowering.context import Failed, Frame, LayerRef, fail, join
 from graphspec.lowering.lookup import describe
 from graphspec.lowering.module import Check
 from graphspec.lowering.signatures import Parameter, Signature, constructor, of_definition, of_primitive
@@ -43,11 +43,8 @@ def call(
         result = form(expr, piped, frame, label)
     else:
         result = _call_function(expr, piped, frame, label)
-    if expr.label and (isinstance(result, Value) or is_value_list(result)):
-        if isinstance(result, Value):
-            bodies.register(expr.label.text, result, expr.label.span, frame)
-        else:
-            frame.names.setdefault(expr.label.text, result)
+    if expr.label:
+        bodies.register(expr.label.text, result, expr.label.span, frame)
     return result
 
 
@@ -64,12 +61,29 @@ def _call_function(expr: ast.Call, piped: Piped | None, frame: Frame, label: str
     found = definitions.find(expr.function.text, frame)
     if found is not None:
         definition, home = found
-        signature = of_definition(definition)
-        bound = bind(signature, expr, piped, frame)
+        bound = bind(of_definition(definition), expr, piped, frame)
         return bodies.apply_definition(definition, home, bound, expr, frame, label)
     if not definitions.is_primitive(expr.function.text):
         reflexes.unknown_function(expr, frame)
     return _call_primitive(expr, piped, frame, label)
+
+
+def check_call(expr: ast.Call, frame: Frame) -> None:
+    """Raise what is wrong with a call apart from the value piped into it, which has failed."""
+    text = expr.function.text
+    found = definitions.find(text, frame)
+    layer = frame.names.get(text)
+    if isinstance(layer, LayerRef):
+        known = [p.name for p in of_definition(layer.definition).parameters]
+    elif found is not None:
+        known = [p.name for p in of_definition(found[0]).parameters]
+    elif text in FORMS:
+        return
+    elif definitions.is_primitive(text):
+        known = [p.name for p in of_primitive(text).parameters]
+    else:
+        reflexes.unknown_function(expr, frame)
+    reflexes.check_arguments(expr, text, known, frame)
 
 
 def _apply_layer(
@@ -103,22 +117,46 @@ def bind(
     own = stage_span(expr)
     positional = [Given(m, piped[1]) for m in piped[0]] if piped else []
     named: dict[str, Given] = {}
+    wrong: list[Diagnostic] = []  # in all arguments of the call
+    failed = False
     for argument in expr.arguments:
-        if isinstance(argument.value, ast.Range):
-            fail(say.range_outside_repeat(argument.span, frame.trace))
-        if argument.name is None:
-            positional.append(Given(expressions.evaluate(argument.value, frame), argument.value.span))
+        try:
+            if argument.name is not None:
+                _check_keyword(argument, named, signature, fixed, frame)
+            meaning = _argument(argument, frame)
+        except Failed as failure:
+            wrong.extend(failure.diagnostics)
+            failed = True
             continue
-        key = argument.name.text
-        parameter = next((p for p in signature.parameters if p.name == key), None)
-        if parameter is None:
-            if key in fixed:
-                fail(say.fixed_by_layer(key, signature.name, argument.span, fixed[key][1], frame.trace))
-            reflexes.unknown_argument(argument, signature, frame)
-        if key in named:
-            fail(say.argument_twice(key, argument.name.span, named[key].span, frame.trace))
-        named[key] = Given(expressions.evaluate(argument.value, frame), argument.value.span)
+        given = Given(meaning, argument.value.span)
+        if argument.name is None:
+            positional.append(given)
+        else:
+            named[argument.name.text] = given
+    if failed:
+        raise Failed(*wrong)
     return _fill(signature, positional, named, own, frame, tensors)
+
+
+def _argument(argument: ast.Argument, frame: Frame) -> Any:
+    if isinstance(argument.value, ast.Range):
+        fail(say.range_outside_repeat(argument.span, frame.trace))
+    return expressions.evaluate(argument.value, frame)
+
+
+def _check_keyword(
+    argument: ast.Argument, named: dict[str, Given], signature: Signature, fixed: Any, frame: Frame
+) -> None:
+    """Refuse a keyword that the function does not take, or was given."""
+    assert argument.name is not None
+    key = argument.name.text
+    known = [p.name for p in signature.parameters]
+    if key not in known:
+        if key in fixed:
+            fail(say.fixed_by_layer(key, signature.name, argument.span, fixed[key][1], frame.trace))
+        fail(reflexes.unknown_argument(argument, signature.name, known, frame))
+    if key in named:
+        fail(say.argument_twice(key, argument.name.span, named[key].span, frame.trace))
 
 
 def _fill(
@@ -173,17 +211,23 @@ def _fill_variadic(
 def _fill_static(
     signature: Signature, positional: list[Given], bound: dict[str, Given], own: Span, frame: Frame
 ) -> None:
-    first = next((p for p in signature.parameters if not p.is_tensor), None)
-    extra = positional[0]
-    if isinstance(extra.meaning, Value) or is_value_list(extra.meaning):
-        fail(say.too_many_tensors(signature.name, str(signature), extra.span, frame.trace))
-    if first is None or first.name in bound or len(positional) > 1:
-        worst = positional[1] if first is not None and first.name not in bound else extra
-        free = [
-            p.name for p in signature.parameters if not p.is_tensor and p.name not in bound and p is not first
-        ]
-        fail(say.too_many_positional(signature.name, str(signature), free, worst.span, frame.trace))
-    bound[first.name] = extra
+    """One static argument may be positional, the first; all others say their name."""
+    statics = [p for p in signature.parameters if not p.is_tensor]
+    for extra in positional:
+        if isinstance(extra.meaning, Value) or is_value_list(extra.meaning):
+            optional = [p.name for p in signature.parameters if p.is_tensor and p.name not in bound]
+            fail(say.too_many_tensors(signature.name, str(signature), optional, extra.span, frame.trace))
+    if statics and statics[0].name not in bound:
+        first = positional[0]
+        numbers = all(expressions.is_number(extra.meaning) for extra in positional)
+        if len(positional) > 1 and statics[0].count == 0 and numbers:
+            listed = first.span.to(positional[-1].span)
+            fail(say.list_without_brackets(signature.name, statics[0].name, listed, frame.trace))
+        bound[statics[0].name] = positional.pop(0)
+    if positional:
+        free = [p.name for p in statics[1:] if p.name not in bound]
+        spans = [extra.span for extra in positional]
+        fail(say.too_many_positional(signature.name, str(signature), free, spans, frame.trace))
 
 
 def _require_all(
@@ -277,7 +321,7 @@ def _call_primitive(expr: ast.Call, piped: Piped | None, frame: Frame, label: st
         try:
             return constructor(name)(*positional, **keywords)
         except TypeRuleError as error:
-            fail(expressions.type_rule_failed(error, own, operands, frame))
+            fail(blame.type_rule_failed(error, own, operands, frame))
 
 
 def _sum_list(values: tuple[Value, ...], span: Span, frame: Frame) -> Value:

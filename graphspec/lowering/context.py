@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from graphspec.diagnostics import Diagnostic, Span
 from graphspec.diagnostics.catalogue.types import size_needed
-from graphspec.ir import DType, Number, Origin, Scalar, Size, Symbolic, Value
+from graphspec.ir import DType, Input, Number, Origin, Scalar, Size, Symbolic, Value, apply
 from graphspec.ir.scalars import evaluate_number, number_symbols
 from graphspec.lowering.module import Check, Declared, Dim, Result
 from graphspec.syntax import ast
@@ -69,9 +69,45 @@ class BodyBuilder:
     updates: dict[str, Value] = field(default_factory=dict)
 
 
+def lift(body: BodyBuilder | None, value: Value) -> Value:
+    """A declared tensor as it is seen inside a call's body: a parameter of that body."""
+    if body is None:
+        return value
+    if value not in body.lifted:
+        assert isinstance(value.node.op, Input)
+        lift(body.outer, value)
+        body.lifted[value] = apply(Input(value.node.op.label, value.type))
+    return body.lifted[value]
+
+
+class Errors:
+    """Errors in the order in which they were met; one mistake in a block that is used twice is one error.
+
+    `met` counts the repeated ones too.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+        self.met = 0
+        self._known: set[tuple[str, Span | None, str]] = set()
+
+    def add(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for d in diagnostics:
+            self.met += 1
+            # the place of a mistake inside a definition says all; elsewhere one place may have several
+            key = (d.id, d.primary.span if d.primary else None, "" if d.trace else d.message)
+            if key not in self._known:
+                self._known.add(key)
+                self.found.append(d)
+
+
 @dataclass(eq=False)
 class Context:
-    """What one lowering has found so far."""
+    """What one lowering has found so far.
+
+    `values` are the names that may be asked for, `places` where they were given, `tokens` which
+    declaration made which parameter, `bodies` the bodies of calls by definition, statics and types.
+    """
 
     training: bool
     float_dtype: DType | None
@@ -85,19 +121,15 @@ class Context:
     dims: dict[str, Dim] = field(default_factory=dict)
     structural: dict[str, int] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
-    errors: list[Diagnostic] = field(default_factory=list)
-    warnings: list[Diagnostic] = field(default_factory=list)
+    errors: Errors = field(default_factory=Errors)
     bodies: dict[Any, Any] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
     mode_matters: bool = False
     folder: str | None = None
+    #: structural dims that stand for their numbers throughout
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Add errors; one mistake in a block that is used twice is one error."""
-        for found in diagnostics:
-            place = found.primary.span if found.primary else None
-            if not any(e.id == found.id and e.primary and e.primary.span == place for e in self.errors):
-                self.errors.append(found)
+        self.errors.add(diagnostics)
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -106,6 +138,15 @@ class Context:
             yield
         except Failed as failure:
             self.report(failure.diagnostics)
+
+    @contextmanager
+    def apart(self) -> Iterator[Errors]:
+        """Errors met inside are kept apart, for whoever asks to say what becomes of them."""
+        before, self.errors = self.errors, Errors()
+        try:
+            yield self.errors
+        finally:
+            self.errors = before
 
     def number(self, number: Number, why: Span, frame: Frame) -> int | float:
         """The number that a size must be because it decides the graph; its dims become structural."""
@@ -126,7 +167,8 @@ class Frame:
 
     `values` is the dotted prefix of value names ("" in the file, None where they are private);
     `owner` that of parameters (None where no name was given: then nothing can be owned, and
-    `anonymous` is the call to blame).
+    `anonymous` is the call to blame); `noise` that of noise, which belongs to the application, and
+    hangs on the statement where no name was given.
     """
 
     ctx: Context
@@ -145,6 +187,7 @@ class Frame:
     #: the innermost place in the user's own text, blamed for what goes wrong inside std
     site: Span | None = None
     token: object = None
+    noise: str = ""
     statement: str = ""
 
     def origin(self, span: Span) -> Origin:

@@ -8,10 +8,9 @@ from typing import Any
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
-from graphspec.ir import OPS, DType, Input, Node, TensorType, Value, apply, literal, made_at, reachable
+from graphspec.ir import OPS, DType, Input, TensorType, Value, apply, made_at, reachable
 from graphspec.lowering import bodies, calls, expressions
-from graphspec.lowering.context import Frame, fail, join
-from graphspec.lowering.lookup import describe
+from graphspec.lowering.context import Frame, fail, join, lift
 from graphspec.lowering.module import DataFile, Declared, Draw, Given
 from graphspec.lowering.signatures import Parameter
 from graphspec.ops.samplers import SAMPLERS, SamplerSignature
@@ -40,6 +39,8 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
     else:
         first = known.origin.span if known.origin else None
         if frame.ctx.tokens[full] != token:
+            if statement.kind == "noise" and frame.anonymous is not None:
+                fail(say_names.needs_a_name(frame.anonymous[0], "noise", frame.anonymous[1], frame.trace))
             place = frame.site if frame.home.is_std and frame.site else statement.path.span
             fail(say_names.duplicate_name(full, place, first, frame.trace))
         value = known.value
@@ -50,7 +51,7 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
                     full, str(value.type), str(type), site, first, frame.trace
                 )
             )
-    seen = bodies.lift(frame.body, value)
+    seen = lift(frame.body, value)
     if frame.is_file:
         frame.names[local] = seen
         return
@@ -63,16 +64,17 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
 
 
 def _full_name(public: str, statement: ast.Declare, frame: Frame) -> str:
-    if frame.definition is not None and frame.definition.kind == "op":
-        fail(say.op_owns_nothing(statement.kind, frame.definition.name.text, statement.span, frame.trace))
+    """Parameters and buffers hang below their owner, noise below the application."""
+    op = next((d for d in frame.stack if d.kind == "op"), None)
+    if op is not None:
+        fail(say.op_owns_nothing(statement.kind, op.name.text, statement.span, frame.trace))
+    if statement.kind == "noise" or frame.is_file:
+        return ".".join(filter(None, (frame.noise, public)))
     full = join(frame.owner, public)
-    if full is not None:
-        return full
-    what, where = frame.anonymous or ("this call", statement.span)
-    if statement.kind == "noise" and frame.statement:
-        # noise needs no weights to be kept: it may hang on the statement's own name
-        return f"{frame.statement}.{what}.{public}"
-    fail(say_names.needs_a_name(what, statement.kind, where, frame.trace))
+    if full is None:
+        what, where = frame.anonymous or ("this call", statement.span)
+        fail(say_names.needs_a_name(what, statement.kind, where, frame.trace))
+    return full
 
 
 def read_type(statement: ast.Declare, frame: Frame) -> TensorType:
@@ -128,7 +130,7 @@ def _sampler_arguments(sampler: SamplerSignature, expr: ast.Call, frame: Frame) 
     for argument in expr.arguments:
         assert not isinstance(argument.value, ast.Range)
         if argument.name is None and not positional:
-            fail(say.too_many_positional(sampler.name, str(sampler), [], argument.span, frame.trace))
+            fail(say.too_many_positional(sampler.name, str(sampler), [], [argument.span], frame.trace))
         name = argument.name.text if argument.name else positional.pop(0)
         if name not in [p.name for p in sampler.parameters]:
             known = [p.name for p in sampler.parameters]
@@ -193,6 +195,3 @@ def _given(expr: ast.Expr, type: TensorType, frame: Frame) -> Value:
             )
         )
     return apply(OPS["broadcast_to"](type.shape), value)  # type: ignore[call-arg]
-
-
-__all__ = ["Node", "declare", "describe", "literal", "read_start", "read_type"]

@@ -10,10 +10,14 @@ from importlib import resources
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.lowering.context import Frame, LayerRef, Namespace
-from graphspec.lowering.signatures import is_primitive
+from graphspec.lowering.signatures import is_primitive, primitives
 from graphspec.syntax import ast
 from graphspec.syntax.index import index
 from graphspec.syntax.parser import parse_definition
+
+
+class LibrarySource(Source):
+    """A text of the standard library, whose lines are no user's to mend."""
 
 
 class StandardLibrary(Mapping[str, ast.Definition]):
@@ -24,7 +28,7 @@ class StandardLibrary(Mapping[str, ast.Definition]):
         self._parsed: dict[str, ast.Definition] = {}
         for entry in sorted(resources.files("graphspec").joinpath("std").iterdir(), key=lambda e: e.name):
             if entry.name.endswith(".gspec"):
-                source = Source(f"std/{entry.name}", entry.read_text("utf-8"))
+                source = LibrarySource(f"std/{entry.name}", entry.read_text("utf-8"))
                 for name, (start, end) in index(source.text).items():
                     assert name not in self._places, f"std defines {name} twice"
                     self._places[name] = (source, start, end)
@@ -72,22 +76,18 @@ def function_exists(name: str, frame: Frame) -> bool:
 
 def function_names(frame: Frame) -> list[str]:
     """Every function that could be called in a frame, for suggestions."""
-    import graphspec.ops  # noqa: F401  (fills the registry)
-    from graphspec.ir import FUNCTIONS, OPS
     from graphspec.lowering.calls import FORMS
 
     layers = [n for n, m in frame.names.items() if isinstance(m, LayerRef)]
     imported = [
         f"{alias}.{name}" for alias, space in frame.home.imports.items() for name in space.definitions
     ]
-    primitives = [n for n, op in OPS.items() if not op.is_internal]
     return [
         *layers,
         *frame.home.definitions,
         *imported,
         *standard_library().definitions,
-        *primitives,
-        *FUNCTIONS,
+        *primitives(),
         *FORMS,
     ]
 

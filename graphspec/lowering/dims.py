@@ -33,6 +33,9 @@ def read_dims(file: ast.File, frame: Frame) -> None:
     divisors = {name: _divisor(name, d, frame) for name, d in declared.items()}
     frame.names.update({name: symbol(name, divisors.get(name, 1)) for name in (*declared, *mentioned)})
     _equate(declared, frame)
+    for name, number in frame.ctx.numbers.items():
+        _substitute(name, number, frame)
+        frame.ctx.structural[name] = number
     for name in (*declared, *mentioned):
         with frame.ctx.collecting():
             _enter(name, declared.get(name), mentioned.get(name), frame)
@@ -93,7 +96,7 @@ def _equate(declared: Mapping[str, ast.Dim], frame: Frame) -> None:
                     with frame.ctx.collecting():
                         size = expressions.evaluate(other, frame)
                         whole = isinstance(size, int | Symbolic) and not isinstance(size, bool)
-                        if whole and name not in symbols(size) and frame.names[name] == symbol(name, 1):
+                        if whole and name not in symbols(size) and isinstance(frame.names[name], Symbolic):
                             _substitute(name, size, frame)
                     break
 

@@ -6,9 +6,10 @@ A meaning is a static value (int, float, bool, str, None, a size, a dtype, a tup
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from graphspec.diagnostics import Span
+from graphspec.diagnostics import Diagnostic, Span
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import (
@@ -25,28 +26,13 @@ from graphspec.ir import (
 )
 from graphspec.ir.op import OPS
 from graphspec.ir.sizes import relation
-from graphspec.lowering import calls, indexing
+from graphspec.lowering import blame, calls, indexing
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail
-from graphspec.lowering.lookup import MISSING, describe, find_name, operand_labels, search
+from graphspec.lowering.lookup import MISSING, describe, find_name, search
+from graphspec.lowering.signatures import OPERATORS
 from graphspec.syntax import ast
+from graphspec.syntax.walk import left_spine
 
-#: the op that each operator means for tensors
-OPERATORS = {
-    "+": "add",
-    "-": "sub",
-    "*": "mul",
-    "/": "div",
-    "//": "floor_div",
-    "%": "mod",
-    "**": "pow",
-    "@": "matmul",
-    "==": "equal",
-    "!=": "not_equal",
-    "<": "less",
-    "<=": "less_equal",
-    ">": "greater",
-    ">=": "greater_equal",
-}
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -63,13 +49,42 @@ def is_static(meaning: Any) -> bool:
 def evaluate(expr: ast.Expr, frame: Frame, name: str | None = None) -> Any:
     """The meaning of an expression; `name` is the left-hand name, which names a call that it is.
 
-    Long chains (`a + b + c ...`, `x -> f -> g ...`) are read without recursion.
+    Long chains (`a + b + c ...`, `x -> f -> g ...`, `y[0][0] ...`) are read along their left side,
+    without recursion.
     """
+    spine = left_spine(expr)
+    meaning: Any = None
+    wrong: list[Diagnostic] | None = None
+    for before, here in zip((None, *spine), spine, strict=False):
+        if wrong is not None:
+            wrong += _faults_beside(here, frame)
+            continue
+        try:
+            meaning = _link(before, here, meaning, frame, name if here is expr else None)
+        except Failed as failure:
+            wrong = list(failure.diagnostics)
+    if wrong is not None:
+        raise Failed(*wrong)
+    return meaning
+
+
+def _faults_beside(link: ast.Expr, frame: Frame) -> tuple[Diagnostic, ...]:
+    """What is wrong with the right side of a link whose left side has failed."""
+    try:
+        if isinstance(link, ast.Call):
+            calls.check_call(link, frame)
+        elif isinstance(link, ast.Binary):
+            evaluate(link.right, frame)
+    except Failed as failure:
+        return failure.diagnostics
+    return ()
+
+
+def _leaf(expr: ast.Expr, frame: Frame, name: str | None) -> Any:
+    """The meaning of what has no expression on its left."""
     match expr:
-        case ast.Binary():
-            return _binary_chain(expr, frame)
         case ast.Call():
-            return _call_chain(expr, frame, name)
+            return calls.call(expr, None, frame, name)
         case ast.Name():
             return find_name(expr.path, frame)
         case ast.Number() | ast.String() | ast.Boolean():
@@ -83,22 +98,40 @@ def evaluate(expr: ast.Expr, frame: Frame, name: str | None = None) -> Any:
             return evaluate(chosen, frame, name)
         case ast.IsNone():
             return (evaluate(expr.operand, frame) is None) != expr.negated
-        case ast.Index():
-            return indexing.index(evaluate(expr.operand, frame), expr, frame)
         case ast.Tuple() | ast.List():
-            return tuple(evaluate(item, frame) for item in expr.items)
+            return tuple(evaluate_all(expr.items, frame))
+    raise AssertionError(f"not the start of an expression: {expr}")
 
 
-def _binary_chain(expr: ast.Binary, frame: Frame) -> Any:
-    spine: list[ast.Binary] = []
-    first: ast.Expr = expr
-    while isinstance(first, ast.Binary):
-        spine.append(first)
-        first = first.left
-    meaning = evaluate(first, frame)
-    for link in reversed(spine):
-        meaning = _binary(link, meaning, frame)
-    return meaning
+def _link(before: ast.Expr | None, expr: ast.Expr, left: Any, frame: Frame, name: str | None) -> Any:
+    """The meaning of one link of a chain, whose left side `before` means `left`; its start has none."""
+    if before is None:
+        return _leaf(expr, frame, name)
+    match expr:
+        case ast.Binary():
+            return _binary(expr, left, frame)
+        case ast.Call():
+            piped = left if isinstance(left, tuple) else (left,)
+            return calls.call(expr, (piped, before.span), frame, name)
+        case ast.Index():
+            return indexing.index(left, expr, frame)
+    raise AssertionError(f"not a link of a chain: {expr}")
+
+
+def evaluate_all(exprs: Iterable[ast.Expr], frame: Frame) -> list[Any]:
+    """The meanings of several expressions; what is wrong in any of them is reported together."""
+    meanings: list[Any] = []
+    wrong: list[Diagnostic] = []
+    failed = False
+    for expr in exprs:
+        try:
+            meanings.append(evaluate(expr, frame))
+        except Failed as failure:
+            failed = True
+            wrong.extend(failure.diagnostics)
+    if failed:
+        raise Failed(*wrong)
+    return meanings
 
 
 def _binary(expr: ast.Binary, left: Any, frame: Frame) -> Any:
@@ -200,23 +233,6 @@ def _truth(meaning: Any, expr: ast.Expr, frame: Frame) -> bool:
     fail(say_types.not_a_condition(describe(meaning), expr.span, frame.trace))
 
 
-def _call_chain(expr: ast.Call, frame: Frame, name: str | None) -> Any:
-    stages: list[ast.Call] = []
-    first: ast.Expr = expr
-    while isinstance(first, ast.Call) and first.piped is not None:
-        stages.append(first)
-        first = first.piped
-    if not stages:
-        return calls.call(expr, None, frame, name)
-    meaning = evaluate(first, frame)
-    span = first.span
-    for stage in reversed(stages):
-        piped = meaning if isinstance(first, ast.Tuple) or isinstance(meaning, tuple) else (meaning,)
-        meaning = calls.call(stage, (piped, span), frame, name if stage is expr else None)
-        first, span = stage, stage.span
-    return meaning
-
-
 # ---------------------------------------------------------------- tensors
 
 
@@ -254,11 +270,8 @@ def build(op_name: str, operands: list[tuple[Any, Span]], at: Span, whole: Span,
         try:
             return apply(OPS[op_name](), *values)
         except TypeRuleError as error:
-            fail(
-                type_rule_failed(
-                    error, at, [(v, s) for v, (_, s) in zip(values, operands, strict=True)], frame
-                )
-            )
+            spans = [span for _, span in operands]
+            fail(blame.type_rule_failed(error, at, list(zip(values, spans, strict=True)), frame))
 
 
 def common_dtype(meanings: list[Any], frame: Frame) -> DType:
@@ -270,16 +283,6 @@ def common_dtype(meanings: list[Any], frame: Frame) -> DType:
     if tensors and any(isinstance(m, bool) for m in meanings):
         return DType.BOOL
     return default_dtype(frame)
-
-
-def type_rule_failed(error: TypeRuleError, at: Span, operands: list[tuple[Value, Span]], frame: Frame) -> Any:
-    """The diagnostic of an op's refusal: the place, and where each operand was made with its type."""
-    place = at if not (frame.home.is_std and frame.site) else frame.site
-    inside = (
-        f"inside `{frame.definition.name.text}`: `{at.text}`" if place is not at and frame.definition else ""
-    )
-    labels = operand_labels(operands, place, frame)
-    return say_types.type_rule(error, place, labels, inside, frame.trace)
 
 
 def expect_tensor(meaning: Any, span: Span, frame: Frame) -> Value:

@@ -7,7 +7,7 @@ from typing import Any
 from graphspec.diagnostics.catalogue import types as say
 from graphspec.ir import DType, Scalar, Size, Symbolic, TypeRuleError, Value, apply, made_at
 from graphspec.ir.op import OPS
-from graphspec.lowering import expressions
+from graphspec.lowering import blame, expressions
 from graphspec.lowering.context import Frame, fail
 from graphspec.lowering.lookup import describe
 from graphspec.lowering.module import Check
@@ -56,7 +56,7 @@ def _index_tensor(x: Value, expr: ast.Index, frame: Frame) -> Value:
             return _apply(x, entries, expr, frame)
         except TypeRuleError as error:
             operands = [(x, expr.operand.span)] + [(e, w.span) for e, w in entries if isinstance(e, Value)]
-            fail(expressions.type_rule_failed(error, expr.span, operands, frame))
+            fail(blame.type_rule_failed(error, expr.span, operands, frame))
 
 
 def _entries(x: Value, expr: ast.Index, frame: Frame) -> list[tuple[Any, Any]]:

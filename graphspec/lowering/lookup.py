@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from graphspec.diagnostics import Label, Span
 from graphspec.diagnostics.catalogue import names as say
-from graphspec.ir import DType, Scalar, Symbolic, Value
-from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail, join
+from graphspec.ir import DType, Input, Scalar, Symbolic, Value
+from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail, join, lift
 from graphspec.syntax import ast
 
 LITERALS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
@@ -34,15 +33,12 @@ MISSING = _Missing()
 def search(text: str, frame: Frame) -> Any:
     """The meaning of a path in a frame, or MISSING."""
     if text in frame.names:
-        if frame.is_file:
-            frame.ctx.used.add(text)
         return frame.names[text]
     if "." in text:
         for prefix in (frame.values, frame.owner):
             full = join(prefix, text)
             if full is not None and full in frame.ctx.values:
-                frame.ctx.used.add(full)
-                return frame.ctx.values[full]
+                return _seen(frame.ctx.values[full], frame)
         head, _, rest = text.partition(".")
         if head in frame.home.imports and rest in frame.home.imports[head].consts:
             return frame.home.imports[head].consts[rest]
@@ -54,7 +50,6 @@ def search(text: str, frame: Frame) -> Any:
             head = f"{head}.{piece}" if piece else ""
         return MISSING
     if text in frame.home.consts:
-        frame.ctx.used.add(f"const {text}")
         return frame.home.consts[text]
     if text == "training":
         frame.ctx.mode_matters = True
@@ -119,25 +114,8 @@ def describe(meaning: Any) -> str:
     return "that"
 
 
-def operand_labels(operands: list[tuple[Value, Span]], place: Span, frame: Frame) -> tuple[Label, ...]:
-    """Where each operand was made, with its type; an operand made inside std is labelled where it is used."""
-    labels: list[Label] = []
-    for value, used in operands:
-        made = value.node.origin.span if value.node.origin else None
-        where = (
-            made
-            if made is not None and not _inside(made, place) and made.source.name.endswith(".gspec")
-            else used
-        )
-        if frame.home.is_std and where is used:
-            continue
-        if where == place:
-            where = used
-        label = Label(where, str(value.type))
-        if label.span != place and label not in labels:
-            labels.append(label)
-    return tuple(labels)
-
-
-def _inside(inner: Span, outer: Span) -> bool:
-    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
+def _seen(value: Any, frame: Frame) -> Any:
+    """A declared tensor as the body of a call sees it: a parameter of that body."""
+    if isinstance(value, Value) and isinstance(value.node.op, Input):
+        return lift(frame.body, value)
+    return value

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
-from graphspec.diagnostics import Diagnostic, GraphSpecError, Source
+from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
-from graphspec.ir import DType, Origin, Value, made_at
+from graphspec.ir import DType, Origin, Size, Value, made_at
 from graphspec.ir.sizes import collect_assumptions
 from graphspec.lowering import declarations, expressions, statements
-from graphspec.lowering.bodies import register
-from graphspec.lowering.context import POISON, Context, Failed, Frame, Poison, fail
+from graphspec.lowering.bodies import publish, register
+from graphspec.lowering.context import POISON, Context, Errors, Failed, Frame, fail
 from graphspec.lowering.definitions import read_source
 from graphspec.lowering.dims import read_dims
 from graphspec.lowering.lookup import find_name
@@ -60,38 +60,61 @@ def lower_source(
     dtype: DType | None,
     training: bool,
 ) -> Module:
+    """The module of a parsed source.
+
+    A dim that decides the graph is first kept as a symbol, so that data may give it another number; where
+    the file holds the symbol against that number (`stack(each(e in 0..E, ...))` as `[E, N]`), it is
+    lowered again with the number in its place.
+    """
     file, syntax_errors = parse_partial(source)
     if file is None:
         raise GraphSpecError(syntax_errors)
-    ctx = Context(training, dtype, sets, folder=folder)
-    frame = _file_frame(file, ctx, folder, path)
-    broken = getattr(file, "broken", ())
-    frame.names.update(dict.fromkeys(broken, POISON))
-    with ctx.collecting():
-        read_dims(file, frame)
-    _known_sets(sets, frame, ctx, bool(broken))
-    _run_file(file, frame)
-    results = dict(ctx.results)
-    ctx.declared.update(_apply_inits(file, frame))
-    errors = syntax_errors + ctx.errors
+    ctx, frame = _lower(file, Context(training, dtype, sets, folder=folder), path)
+    while ctx.errors.met and ctx.structural.keys() > ctx.numbers.keys():
+        numbers = dict(ctx.structural)
+        ctx, frame = _lower(file, Context(training, dtype, sets, folder=folder, numbers=numbers), path)
+    errors = syntax_errors + ctx.errors.found
     if errors:
         raise GraphSpecError(sorted(errors, key=_place))
-    values = {name: v for name, v in ctx.values.items() if not isinstance(v, Poison)}
     return Module(
         source.name,
-        values,
+        {name: value for name, value in ctx.values.items() if isinstance(value, Value)},
         ctx.declared,
-        results,
+        ctx.results,
         ctx.updates,
         ctx.dims,
         frame.home.consts,
         ctx.structural,
         tuple(ctx.checks),
-        (*ctx.warnings, *unused(file, frame)),
+        (*unused(file, frame), *_cannot_tell(ctx.checks)),
         ctx.mode_matters,
         frame,
         file.doc,
     )
+
+
+def _lower(file: ast.File, ctx: Context, path: str | None) -> tuple[Context, Frame]:
+    """One reading of a whole file."""
+    frame = _file_frame(file, ctx, path)
+    with ctx.collecting():
+        read_dims(file, frame)
+    if not file.broken:
+        known = [*frame.home.consts, *ctx.dims]
+        ctx.report(say_names.unknown_set(name, known) for name in ctx.sets if name not in known)
+    _run_file(file, frame)
+    ctx.declared.update(_apply_inits(file, frame))
+    return ctx, frame
+
+
+def _cannot_tell(checks: Iterable[Check]) -> Iterator[Diagnostic]:
+    """A note for each pair of sizes that only numbers can compare."""
+    seen: set[tuple[Size, Size, Span | None]] = set()
+    for check in checks:
+        place = check.origin.span if check.origin else None
+        if (check.left, check.right, place) not in seen:
+            seen.add((check.left, check.right, place))
+            words = "equal" if check.relation == "==" else "at most"
+            yield say_types.cannot_tell_sizes(str(check.left), words, str(check.right), place)
 
 
 def lower_expression(module: Module, text: str, name: str = "<expression>") -> tuple[Value, ...]:
@@ -102,7 +125,7 @@ def lower_expression(module: Module, text: str, name: str = "<expression>") -> t
         frame.ctx,
         values=dict(module.values),
         declared=dict(module.declared),
-        errors=[],
+        errors=Errors(),
         places=dict(frame.ctx.places),
     )
     scope = replace(frame, ctx=ctx, names=dict(frame.names), statement="")
@@ -113,7 +136,7 @@ def lower_expression(module: Module, text: str, name: str = "<expression>") -> t
         if len(ctx.declared) > len(module.declared):
             fail(say.expression_owns(sorted(set(ctx.declared) - set(module.declared)), expr.span))
     except Failed as failure:
-        raise GraphSpecError((*ctx.errors, *failure.diagnostics)) from None
+        raise GraphSpecError((*ctx.errors.found, *failure.diagnostics)) from None
     return values
 
 
@@ -128,29 +151,24 @@ def _place(found: Diagnostic) -> tuple[str, int]:
     return (found.primary.span.source.name, found.primary.span.start) if found.primary else ("", -1)
 
 
-def _file_frame(file: ast.File, ctx: Context, folder: str | None, path: str | None) -> Frame:
-    importer = Importer(ctx, folder)
-    home = importer.namespace(file, folder, "", (os.path.realpath(path),) if path else ())
-    frame = Frame(ctx, home, {}, values="", owner="", is_file=True, token=())
+def _file_frame(file: ast.File, ctx: Context, path: str | None) -> Frame:
+    importer = Importer(ctx, ctx.folder)
+    home = importer.namespace(file, ctx.folder, "", (os.path.realpath(path),) if path else ())
+    names: dict[str, Any] = dict.fromkeys(file.broken, POISON)
+    frame = Frame(ctx, home, names, values="", owner="", is_file=True, token=())
     read_consts(file, frame, ctx.sets)
     return frame
 
 
-def _known_sets(sets: Mapping[str, Any], frame: Frame, ctx: Context, broken: bool) -> None:
-    for name in sets:
-        if name not in frame.home.consts and name not in ctx.dims and not broken:
-            ctx.report([say_names.unknown_set(name, [*frame.home.consts, *ctx.dims])])
-
-
+Named: TypeAlias = ast.Declare | ast.Assign | ast.Layer | ast.Result
 KINDS = (ast.Declare, ast.Assign, ast.Layer, ast.Result)
 
 
 def _run_file(file: ast.File, frame: Frame) -> None:
     """All statements that make values, each once the names that it uses exist."""
     work = [s for s in file.statements if isinstance(s, KINDS)]
-    _report_duplicates(work, frame)
     named = [s for s in work if not (isinstance(s, ast.Result) and s.value is None)]
-    for statement in in_order(named, frame):  # type: ignore[arg-type]
+    for statement in in_order(_without_duplicates(named, file, frame), frame):
         _execute(statement, frame)
     for statement in work:
         if isinstance(statement, ast.Result) and statement.value is None:
@@ -171,22 +189,23 @@ def _execute(statement: ast.Statement, frame: Frame) -> None:
     ctx.checks.extend(Check(a, b, Origin(statement.span)) for a, b in dict.fromkeys(assumed))
 
 
-def _report_duplicates(work: list[Any], frame: Frame) -> None:
-    """A left-hand name that two statements give; the first one keeps it."""
-    first: dict[str, Any] = {}
-    for statement in list(work):
-        if isinstance(statement, ast.Assign):
-            paths = [t.path for t in statement.targets]
-        elif isinstance(statement, ast.Result) and statement.value is None:
-            continue
-        else:
-            paths = [statement.path]
+def _without_duplicates(work: list[Named], file: ast.File, frame: Frame) -> list[ast.Statement]:
+    """The statements whose left-hand names are new; a name that is given twice keeps its first meaning."""
+    first: dict[str, Span] = {}
+    kept: list[ast.Statement] = []
+    for statement in file.statements:
+        if isinstance(statement, ast.Const | ast.Dim | ast.Import):
+            first.setdefault(statement.name.text, statement.name.span)
+    for statement in work:
+        paths = [t.path for t in statement.targets] if isinstance(statement, ast.Assign) else [statement.path]
         for path in paths:
             if path.text in first:
                 frame.ctx.report([say_names.duplicate_name(path.text, path.span, first[path.text], ())])
-                if statement in work:
-                    work.remove(statement)
-            first.setdefault(path.text, path.span)
+                break
+            first[path.text] = path.span
+        else:
+            kept.append(statement)
+    return kept
 
 
 def _result(statement: ast.Result, frame: Frame) -> None:
@@ -218,6 +237,8 @@ def _result(statement: ast.Result, frame: Frame) -> None:
         fail(say_names.duplicate_name(name, statement.path.span, first.span if first else None, ()))
     if statement.value is not None:
         register(name, value, statement.path.span, frame)
+    elif not isinstance(meaning, Value):
+        publish(name, value, statement.path.span, frame)  # a static value becomes one that can be asked for
     ctx.results[name] = Result(name, statement.kind, value, Origin(statement.span), statement.doc)  # type: ignore[arg-type]
 
 
@@ -230,7 +251,7 @@ def _apply_inits(file: ast.File, frame: Frame) -> dict[str, Declared]:
             continue
         pattern = statement.pattern.text
         hit = [d for d in ctx.declared.values() if d.kind in ("param", "buffer") and matches(pattern, d.name)]
-        if not hit and not ctx.errors:
+        if not hit and not ctx.errors.met:
             known = [d.name for d in ctx.declared.values() if d.kind in ("param", "buffer")]
             ctx.report([say_names.init_matches_nothing(pattern, known, statement.pattern.span)])
         for declared in hit:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from graphspec.diagnostics import Diagnostic, Edit, Span
 from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.lowering import expressions
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail
-from graphspec.lowering.definitions import function_names
+from graphspec.lowering.definitions import find, function_names
 from graphspec.lowering.lookup import MISSING, search
-from graphspec.lowering.signatures import Signature
+from graphspec.lowering.signatures import OPERATORS, is_primitive, of_definition, of_primitive
 from graphspec.syntax import ast
+from graphspec.syntax.walk import extent
 
 # ruff: noqa: E501  (tables)
 
@@ -32,13 +35,20 @@ FUNCTIONS = {
     "CrossEntropyLoss": "cross_entropy", "CrossEntropyCriterion": "cross_entropy", "NLLLoss": "nll_loss",
     "ClassNLLCriterion": "nll_loss", "MSELoss": "mse_loss", "MSECriterion": "mse_loss", "mse": "mse_loss",
     "SmoothL1Loss": "smooth_l1_loss", "SmoothL1Criterion": "smooth_l1_loss",
-    "add": "+", "Add": "+", "CAddTable": "+", "CMulTable": "*", "multiply": "*", "Mul": "*",
-    "matmul": "@", "mm": "@", "bmm": "@", "dot": "@", "MatMul": "@",
-    "detach": "stop_gradient", "abs_": "abs", "clamp": "clip", "Clip": "clip", "reduce_mean": "mean",
+    "Add": "+", "CAddTable": "+", "CSubTable": "-", "CMulTable": "*", "CDivTable": "/", "multiply": "*",
+    "Sub": "-", "Mul": "*", "Div": "/", "subtract": "-", "divide": "/", "mm": "@", "bmm": "@", "dot": "@",
+    "MatMul": "@", "Pow": "**", "power": "**", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+    "detach": "stop_gradient", "clamp": "clip", "Clip": "clip", "reduce_mean": "mean",
     "reduce_sum": "sum", "ReduceMean": "mean", "ReduceSum": "sum", "expand": "broadcast_to", "astype": "cast",
-    "to": "cast", "float": "cast", "Cast": "cast", "gather": "take_along_axis", "select": "indexing `x[...]`",
-    "Identity": "a plain name", "range": "arange", "power": "**", "square": "x ** 2",
+    "to": "cast", "float": "cast", "Cast": "cast", "gather": "take_along_axis", "select": "written `x[...]`",
+    "Select": "written `x[...]`", "Narrow": "written `x[...]`", "index_select": "written `x[index]`",
+    "Identity": "no function: use the value itself", "range": "arange", "square": "written `x ** 2`",
+    "SplitTable": "split", "chunk": "split", "Abs": "abs", "Exp": "exp", "Log": "log", "Sqrt": "sqrt",
+    "Sum": "sum", "Mean": "mean", "Max": "max", "Min": "min", "normal_": "normal", "backward": "grad",
 }  # fmt: skip
+
+#: the primitives that have a sign and no other spelling
+OPERATORS_BY_OP = {op: sign for sign, op in OPERATORS.items()}
 
 #: arguments, by the name they have here
 ARGUMENTS = {
@@ -52,8 +62,12 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
+#: functions that other frameworks give the size of their input
+SIZED_BY_INPUT = ("linear", "conv1d", "conv2d", "batch_norm", "layer_norm")
+
+
 def unknown_function(expr: ast.Call, frame: Frame) -> NoReturn:
-    """The error for a call of what is no function here."""
+    """Raise the error for a call of what is no function here, with what is wrong with its arguments."""
     path = expr.function
     text = path.text
     meaning = search(text, frame)
@@ -63,18 +77,98 @@ def unknown_function(expr: ast.Call, frame: Frame) -> NoReturn:
         fail(say.value_is_not_a_function(text, path.span, frame.ctx.places.get(text), frame.trace))
     known = function_names(frame)
     bare = text.rpartition(".")[2]
-    here = FUNCTIONS.get(bare) or (bare if text != bare and bare in known else None)
-    fail(say.unknown_function(text, here, known, path.span, frame.trace))
+    here = OPERATORS_BY_OP.get(bare) or FUNCTIONS.get(bare) or (bare if bare in known else None)
+    found = say.unknown_function(
+        text, here, known, path.span, _edits(expr, here), _help(expr, here), frame.trace
+    )
+    arguments = _parameters(here, frame) if here in known else None
+    try:
+        check_arguments(expr, here or text, arguments, frame)
+    except Failed as failure:
+        raise Failed(found, *failure.diagnostics) from None
+    fail(found)
 
 
-def unknown_argument(argument: ast.Argument, signature: Signature, frame: Frame) -> NoReturn:
+def check_arguments(expr: ast.Call, function: str, known: list[str] | None, frame: Frame) -> None:
+    """Raise what is wrong with the arguments of a call that fails anyway: keywords, and the values in them."""
+    wrong: list[Diagnostic] = []
+    for argument in expr.arguments:
+        if argument.name is not None and known is not None and argument.name.text not in known:
+            wrong.append(unknown_argument(argument, function, known, frame))
+        if not isinstance(argument.value, ast.Range):
+            try:
+                expressions.evaluate(argument.value, frame)
+            except Failed as failure:
+                wrong.extend(failure.diagnostics)
+    if wrong:
+        raise Failed(*wrong)
+
+
+def unknown_argument(argument: ast.Argument, function: str, known: list[str], frame: Frame) -> Diagnostic:
     """The error for a keyword that a function does not take."""
     assert argument.name is not None
-    names = [p.name for p in signature.parameters]
     here = ARGUMENTS.get(argument.name.text)
-    place = argument.name.span
-    fail(
-        say.unknown_argument(
-            argument.name.text, signature.name, names, place, frame.trace, here if here in names else None
-        )
+    return say.unknown_argument(
+        argument.name.text,
+        function,
+        known,
+        argument.name.span,
+        frame.trace,
+        here if here in known else None,
     )
+
+
+def _parameters(function: str | None, frame: Frame) -> list[str] | None:
+    """The parameters of a function that exists; None for the forms of the language."""
+    assert function is not None
+    found = find(function, frame)
+    if found is None and not is_primitive(function):
+        return None
+    signature = of_definition(found[0]) if found else of_primitive(function)
+    return [p.name for p in signature.parameters]
+
+
+def _edits(expr: ast.Call, here: str | None) -> tuple[Edit, ...]:
+    """The edits that say a call in the words of this language; none where more than words would change."""
+    if here is None:
+        return ()
+    place = expr.function.span
+    if here.isidentifier():
+        return (Edit(place, here), *_brackets(expr, here))
+    plain = [a.value for a in expr.arguments if a.name is None and not isinstance(a.value, ast.Range)]
+    if " " in here or len(plain) != 2 or len(expr.arguments) != 2 or expr.piped or expr.label:
+        return ()
+    left, right = (_operand_text(value) for value in plain)
+    return (Edit(expr.span, f"({left} {here} {right})"),)
+
+
+def _operand_text(expr: ast.Expr) -> str:
+    text = extent(expr).text
+    simple = isinstance(expr, ast.Name | ast.Number | ast.Index) or (
+        isinstance(expr, ast.Call) and expr.piped is None and expr.label is None
+    )
+    return text if simple else f"({text})"
+
+
+def _brackets(expr: ast.Call, here: str) -> tuple[Edit, ...]:
+    """`view(x, -1, 10)` and `permute(x, 0, 2, 1)` list their numbers bare."""
+    plain = [a for a in expr.arguments if a.name is None]
+    numbers = plain if expr.piped is not None else plain[1:]
+    if (
+        here not in ("reshape", "transpose")
+        or not numbers
+        or isinstance(numbers[0].value, ast.List | ast.Tuple)
+    ):
+        return ()
+    if here == "reshape" and len(numbers) == 1 and isinstance(numbers[0].value, ast.Name):
+        return ()  # a name may well be a list
+    first, last = numbers[0].span, numbers[-1].span
+    return Edit(Span(first.source, first.start, first.start), "["), Edit(
+        Span(last.source, last.end, last.end), "]"
+    )
+
+
+def _help(expr: ast.Call, here: str | None) -> str:
+    if here in SIZED_BY_INPUT and expr.piped is None:
+        return f"`{here}` takes the size of its input from the input: `x -> {here}(...)`"
+    return ""

@@ -7,11 +7,13 @@ from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.ir import FUNCTIONS, OPS, Value, apply, made_at
 from graphspec.lowering import bodies, calls, expressions
 from graphspec.lowering.context import Frame, fail, join
 from graphspec.lowering.lookup import describe
 from graphspec.syntax import ast
+from graphspec.syntax.walk import extent, left_spine
 
 
 def repeat(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Value:
@@ -76,24 +78,35 @@ def _step(
     name = f"{label}.{i}" if label else None
     names = dict(frame.names)
     if variable is not None:
+        if variable.text in names:
+            fail(say_names.duplicate_name(variable.text, variable.span, None, frame.trace))
         names[variable.text] = i
+    inner = replace(frame, names=names, token=(frame.token, i), is_file=False)
     if isinstance(body, ast.Call) and body.label is None and body.piped is None:
-        inner = replace(frame, names=names, token=(frame.token, i), is_file=False)
+        if name is None:
+            inner.noise, inner.statement = join(frame.noise, f"{frame.statement or 'repeat'}.{i}") or "", ""
         result = calls.call(body, piped, inner, None, label=name)
     else:
-        inner = replace(
-            frame,
-            names=names,
-            is_file=False,
-            token=(frame.token, i),
-            values=join(frame.values, name) if name else None,
-            owner=join(frame.owner, name) if name else None,
-            anonymous=frame.anonymous if name else ("repeat", body.span),
-        )
-        inside = isinstance(body, ast.Call) and piped is not None
-        result = calls.call(body, piped, inner, None) if inside else expressions.evaluate(body, inner)  # type: ignore[arg-type]
+        below = name or f"{frame.statement or 'repeat'}.{i}"
+        inner.noise, inner.statement = join(frame.noise, below) or "", ""
+        inner.values = join(frame.values, name) if name else None
+        inner.owner = join(frame.owner, name) if name else None
+        inner.anonymous = frame.anonymous if name else frame.anonymous or ("repeat", body.span)
+        result = _chain(body, piped, inner) if piped is not None else expressions.evaluate(body, inner)
     if name and isinstance(result, Value):
         bodies.register(name, result, body.span, frame)
+    return result
+
+
+def _chain(body: ast.Expr, piped: Any, frame: Frame) -> Any:
+    """`linear(20) as fc -> relu` on a piped value, which the first call of the chain receives."""
+    first, *links = left_spine(body)
+    if not all(isinstance(part, ast.Call) for part in (first, *links)):
+        fail(say.repeat_needs_a_call(extent(body), frame.trace))
+    meaning, span = piped
+    for call in (first, *links):
+        result = calls.call(call, (meaning, span), frame, None)  # type: ignore[arg-type]
+        meaning, span = result if isinstance(result, tuple) else (result,), call.span
     return result
 
 

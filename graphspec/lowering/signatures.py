@@ -10,10 +10,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graphspec.ir import FUNCTIONS, OPS, DType, Value
+import graphspec.ops  # noqa: F401  (fills the registry of primitives)
+from graphspec.ir import FUNCTIONS, OPS, Call, DType, Value
 from graphspec.syntax import ast
 
 REQUIRED = object()
+
+#: the op that each operator means for tensors; these have no other spelling
+OPERATORS = {
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+    "/": "div",
+    "//": "floor_div",
+    "%": "mod",
+    "**": "pow",
+    "@": "matmul",
+    "==": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+}
+
+NO_FUNCTIONS = frozenset({*OPERATORS.values(), "neg", Call.name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +151,7 @@ def _word(hint: Any) -> tuple[str, int | None]:
             a
             for a in rest
             if typing.get_origin(a) in (tuple, list)
-            or (typing.get_origin(a) is not None
-            and _word(a)[1] is not None)
+            or (typing.get_origin(a) is not None and _word(a)[1] is not None)
         ]
         if lists:
             return _word(lists[0])[0], 0
@@ -153,6 +173,9 @@ def _word(hint: Any) -> tuple[str, int | None]:
 
 def is_primitive(name: str) -> bool:
     """Whether the language has a primitive function of that name."""
-    import graphspec.ops  # noqa: F401  (fills the registry)
+    return name in FUNCTIONS or (name in OPS and not OPS[name].is_internal and name not in NO_FUNCTIONS)
 
-    return name in FUNCTIONS or (name in OPS and not OPS[name].is_internal)
+
+def primitives() -> tuple[str, ...]:
+    """The functions of the language that are not written in it."""
+    return (*filter(is_primitive, OPS), *FUNCTIONS)

@@ -8,7 +8,7 @@ from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.ir import Node, TypeRuleError, Value, made_at
 from graphspec.ir.sizes import product
-from graphspec.lowering import calls, expressions
+from graphspec.lowering import blame, calls, expressions
 from graphspec.lowering.context import Frame, fail
 from graphspec.lowering.signatures import Parameter, Signature
 from graphspec.ops.derivatives import Grad, Jvp
@@ -62,7 +62,7 @@ def _node(op: Any, operands: list[tuple[Value, Span]], span: Span, frame: Frame)
         try:
             return Node(op, tuple(value for value, _ in operands)).values
         except TypeRuleError as error:
-            fail(expressions.type_rule_failed(error, span, operands, frame))
+            fail(blame.type_rule_failed(error, span, operands, frame))
 
 
 def rank(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> int:
@@ -81,7 +81,7 @@ def size(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:
     try:
         return product(tuple(x.shape[a] for a in normal_axes("size", axes, len(x.shape))))
     except TypeRuleError as error:
-        fail(expressions.type_rule_failed(error, calls.stage_span(expr), [(x, bound["x"].span)], frame))
+        fail(blame.type_rule_failed(error, calls.stage_span(expr), [(x, bound["x"].span)], frame))
 
 
 def dtype(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Any:

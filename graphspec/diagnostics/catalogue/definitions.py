@@ -15,25 +15,35 @@ Trace = tuple[tuple[str, Span], ...]
 
 @diagnostic()
 def unknown_function(
-    name: str, here: str | None, known: Iterable[str], place: Span, trace: Trace
+    name: str,
+    here: str | None,
+    known: Iterable[str],
+    place: Span,
+    edits: tuple[Edit, ...],
+    help: str,
+    trace: Trace,
 ) -> Diagnostic:
     """A function is called that is neither a layer, a definition of the file or its imports, nor of std.
 
     `graphspec ops` lists the functions.  Names of other frameworks are pointed to the ones here:
-    `Conv2d` is `conv2d`, `cat` is `concat`, `view` is `reshape`.
+    `Conv2d` is `conv2d`, `cat` is `concat`, `view` is `reshape`, `add(a, b)` is `a + b`.
     """
-    word = here if here is not None and here.isidentifier() else None
-    close = [word] if word else suggestions(name, known) if here is None else []
-    fixes = (Fix(f"use `{close[0]}`", (Edit(place, close[0]),)),) if close else ()
-    if here is not None and word is None:
-        label = f"here {here}" if " " in here else f"here `{here}`"
+    if here is None:
+        close = suggestions(name, known)
+        label = f"did you mean `{close[0]}`?" if close else "`graphspec ops` lists the functions"
+        edits = (Edit(place, close[0]),) if close else ()
+    elif " " in here:
+        label = f"here {here}"
     else:
-        label = (
-            (f"here `{word}`" if word else f"did you mean `{close[0]}`?")
-            if close
-            else "`graphspec ops` lists them"
-        )
-    return finding(f"unknown function `{name}`", primary=Label(place, label), fixes=fixes, trace=trace)
+        label = f"here `{here}`"
+    fixes = (Fix(f"write `{edits[0].text}`", edits),) if edits else ()
+    return finding(
+        f"unknown function `{name}`",
+        primary=Label(place, label),
+        help=(help,) if help else (),
+        fixes=fixes,
+        trace=trace,
+    )
 
 
 @diagnostic()
@@ -81,7 +91,7 @@ def missing_argument(function: str, name: str, signature: str, place: Span, trac
 
 @diagnostic()
 def too_many_positional(
-    function: str, signature: str, free: Sequence[str], place: Span, trace: Trace
+    function: str, signature: str, free: Sequence[str], places: Sequence[Span], trace: Trace
 ) -> Diagnostic:
     """More positional arguments than a function takes: the tensors and one static argument (the size) are
     positional, the rest is named.
@@ -89,24 +99,53 @@ def too_many_positional(
         y = conv2d(x, 6, 5)                     # wrong: 5 of what?
         y = conv2d(x, 6, kernel_size=5)         # right
     """
-    start = Span(place.source, place.start, place.start)
-    fixes = (Fix(f"name it `{free[0]}`", (Edit(start, f"{free[0]}="),)),) if free else ()
+    named = [f"{name}={place.text}" for name, place in zip(free, places, strict=False)]
+    edits = tuple(
+        Edit(Span(p.source, p.start, p.start), f"{name}=") for name, p in zip(free, places, strict=False)
+    )
+    fits = len(named) == len(places)
     return finding(
         f"`{function}` takes no further positional argument",
-        primary=Label(place, f"name it: `{free[0]}={place.text}`" if free else ""),
+        primary=Label(places[0], f"name it: `{named[0]}`" if named else ""),
         help=(f"its arguments: `{signature}`",),
-        fixes=fixes,
+        fixes=(Fix(f"write `{', '.join(named)}`", edits),) if fits else (),
         trace=trace,
     )
 
 
 @diagnostic()
-def too_many_tensors(function: str, signature: str, place: Span, trace: Trace) -> Diagnostic:
-    """More tensors than a function takes; an optional one is named."""
+def list_without_brackets(function: str, name: str, place: Span, trace: Trace) -> Diagnostic:
+    """The numbers of a list argument stand one by one; a list has brackets.
+
+    y = reshape(x, N, -1)           # wrong
+    y = reshape(x, [N, -1])         # right
+    """
+    edits = (
+        Edit(Span(place.source, place.start, place.start), "["),
+        Edit(Span(place.source, place.end, place.end), "]"),
+    )
     return finding(
-        f"`{function}` takes no further tensor",
+        f"`{name}` of `{function}` is a list",
+        primary=Label(place),
+        fixes=(Fix(f"write `[{place.text}]`", edits),),
+        trace=trace,
+    )
+
+
+@diagnostic()
+def too_many_tensors(
+    function: str, signature: str, optional: Sequence[str], place: Span, trace: Trace
+) -> Diagnostic:
+    """More tensors than a function takes; an optional one is named."""
+    start = Span(place.source, place.start, place.start)
+    fixes = (
+        (Fix(f"write `{optional[0]}={place.text}`", (Edit(start, f"{optional[0]}="),)),) if optional else ()
+    )
+    return finding(
+        f"`{function}` takes no further tensor" + (" by position" if optional else ""),
         primary=Label(place),
         help=(f"its arguments: `{signature}`",),
+        fixes=fixes,
         trace=trace,
     )
 
@@ -190,6 +229,16 @@ def recursive_definition(name: str, place: Span, defined: Span, trace: Trace) ->
         primary=Label(place),
         secondary=(Label(defined, "defined here"),) if not defined.source.name.startswith("std/") else (),
         trace=trace,
+    )
+
+
+@diagnostic()
+def definitions_too_deep(name: str, limit: int, place: Span, trace: Trace) -> Diagnostic:
+    """Definitions use one another to a depth that no network has; `repeat` writes a long chain."""
+    return finding(
+        f"`{name}` is used inside {limit} other definitions, which is too deep",
+        primary=Label(place),
+        trace=trace[:3],
     )
 
 

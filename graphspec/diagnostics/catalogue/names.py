@@ -181,8 +181,22 @@ def unused_declaration(kind: str, name: str, place: Span) -> Diagnostic:
 
 
 @diagnostic("warning")
-def leads_nowhere(name: str, place: Span) -> Diagnostic:
+def unmentioned(kind: str, name: str, place: Span) -> Diagnostic:
+    """A const, a dim or an import that nothing in the file names."""
+    return finding(f"{kind} `{name}` is used nowhere", primary=Label(place))
+
+
+@diagnostic("warning")
+def unused_argument(name: str, definition: str, place: Span) -> Diagnostic:
+    """A block or an op takes an argument that its body never names."""
+    return finding(f"`{definition}` does not use its argument `{name}`", primary=Label(place))
+
+
+@diagnostic("warning")
+def leads_nowhere(name: str, place: Span, definition: str = "") -> Diagnostic:
     """A value is computed, and no output or loss depends on it."""
+    if definition:
+        return finding(f"`{name}` leads nowhere: nothing in `{definition}` uses it", primary=Label(place))
     return finding(
         f"`{name}` leads nowhere: no output or loss depends on it",
         primary=Label(place),

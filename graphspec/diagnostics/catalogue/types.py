@@ -13,7 +13,15 @@ Trace = tuple[tuple[str, Span], ...]
 DTYPES = ("bool", "i32", "i64", "f16", "f32", "f64")
 
 
-def type_rule(error: Any, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace) -> Diagnostic:
+def type_rule(
+    id: str,
+    message: str,
+    place: Span,
+    operands: tuple[Label, ...],
+    help: tuple[str, ...],
+    fixes: tuple[Fix, ...],
+    trace: Trace,
+) -> Diagnostic:
     """An op's refusal of its operands, under the id that the op gives it."""
     makers = {
         "dtype-mismatch": dtype_mismatch,
@@ -21,26 +29,28 @@ def type_rule(error: Any, place: Span, operands: tuple[Label, ...], inside: str,
         "bad-argument": bad_argument,
         "gradient-of-tensor": gradient_of_tensor,
     }
-    make = makers.get(error.id, shape_mismatch)
-    return make(error.message, error.help, place, operands, inside, trace)
+    return makers.get(id, shape_mismatch)(message, place, operands, help, fixes, trace)
 
 
 def _refused(
-    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+    message: str,
+    place: Span,
+    operands: tuple[Label, ...],
+    help: tuple[str, ...],
+    fixes: tuple[Fix, ...],
+    trace: Trace,
 ) -> Diagnostic:
-    return finding(
-        message,
-        primary=Label(place),
-        secondary=operands,
-        notes=(inside,) if inside else (),
-        help=(help,) if help else (),
-        trace=trace,
-    )
+    return finding(message, primary=Label(place), secondary=operands, help=help, fixes=fixes, trace=trace)
 
 
 @diagnostic()
 def shape_mismatch(
-    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+    message: str,
+    place: Span,
+    operands: tuple[Label, ...],
+    help: tuple[str, ...],
+    fixes: tuple[Fix, ...],
+    trace: Trace,
 ) -> Diagnostic:
     """The shapes of two values do not fit together, or an op does not take a value of this shape.
 
@@ -48,12 +58,17 @@ def shape_mismatch(
     (`dim M where M == N`); a symbol never broadcasts as 1.  The places where the operands were made are
     shown with their types.
     """
-    return _refused(message, help, place, operands, inside, trace)
+    return _refused(message, place, operands, help, fixes, trace)
 
 
 @diagnostic()
 def gradient_of_tensor(
-    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+    message: str,
+    place: Span,
+    operands: tuple[Label, ...],
+    help: tuple[str, ...],
+    fixes: tuple[Fix, ...],
+    trace: Trace,
 ) -> Diagnostic:
     """`grad(y, x)` of a y that is not a scalar: each element of y has a gradient of its own.
 
@@ -61,38 +76,53 @@ def gradient_of_tensor(
 
     g = grad(y, x, cotangent=v)
     """
-    return _refused(message, help, place, operands, inside, trace)
+    return _refused(message, place, operands, help, fixes, trace)
 
 
 @diagnostic()
 def dtype_mismatch(
-    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+    message: str,
+    place: Span,
+    operands: tuple[Label, ...],
+    help: tuple[str, ...],
+    fixes: tuple[Fix, ...],
+    trace: Trace,
 ) -> Diagnostic:
     """Values of different dtypes meet, or an op does not take this dtype.  Dtypes never mix silently.
 
     y = x + cast(counts, f32)
     """
-    return _refused(message, help, place, operands, inside, trace)
+    return _refused(message, place, operands, help, fixes, trace)
 
 
 @diagnostic()
 def outer_product(
-    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+    message: str,
+    place: Span,
+    operands: tuple[Label, ...],
+    help: tuple[str, ...],
+    fixes: tuple[Fix, ...],
+    trace: Trace,
 ) -> Diagnostic:
     """Values of different rank would broadcast so that one size stands twice in the result.
 
     `f32[N] - f32[N, 1]` is `f32[N, N]` by numpy's rules, and hardly ever meant.  Written-out axes
     (`f32[1, N] - f32[N, 1]`: masks, pairs) are.
     """
-    return _refused(message, help, place, operands, inside, trace)
+    return _refused(message, place, operands, help, fixes, trace)
 
 
 @diagnostic()
 def bad_argument(
-    message: str, help: str, place: Span, operands: tuple[Label, ...], inside: str, trace: Trace
+    message: str,
+    place: Span,
+    operands: tuple[Label, ...],
+    help: tuple[str, ...],
+    fixes: tuple[Fix, ...],
+    trace: Trace,
 ) -> Diagnostic:
     """A static argument has a value that the function does not take."""
-    return _refused(message, help, place, operands, inside, trace)
+    return _refused(message, place, operands, help, fixes, trace)
 
 
 @diagnostic()
@@ -101,9 +131,9 @@ def pattern_mismatch(
     pattern: str,
     type: str,
     why: str,
+    is_number: bool,
     place: Span,
-    made: Span | None,
-    written: Span,
+    made: tuple[Label, ...],
     trace: Trace,
 ) -> Diagnostic:
     """An argument does not have the shape that the pattern in the definition asks for.
@@ -111,11 +141,12 @@ def pattern_mismatch(
     A pattern `x[N, C, H, W]` binds its names to the argument's sizes; a name that is bound already, and
     any arithmetic, must agree.
     """
-    labels = (Label(made, type),) if made is not None and made != place else ()
+    what = "a number" if is_number else type
     return finding(
-        f"`{function}` needs `{pattern}`, but this is {type}: {why}",
-        primary=Label(place, f"this is {type}"),
-        secondary=labels,
+        f"`{function}` needs `{pattern}`, but this is {what}: {why}",
+        primary=Label(place, f"this is {what}"),
+        secondary=made,
+        help=(f"the tensor comes first: `x -> {function}(...)`",) if is_number else (),
         trace=trace,
     )
 
@@ -213,6 +244,22 @@ def sizes_turned_out(left: str, a: int, right: str, b: int, relation: str, place
     words = "equal" if relation == "==" else "in order"
     return finding(
         f"`{left}` and `{right}` had to be {words} and are {a} and {b}",
+        primary=Label(place) if place is not None else None,
+    )
+
+
+@diagnostic("note")
+def cannot_tell_sizes(left: str, words: str, right: str, place: Span | None) -> Diagnostic:
+    """Two sizes are arithmetic over the same dims, and whether they agree depends on the numbers.
+
+    They are compared when the numbers are known.  A constraint can settle it before:
+
+        dim N where N % 2 == 0          # then `N // 2 * 2` is `N`
+    """
+    return finding(
+        f"whether `{left}` is {words} `{right}` is checked once the sizes are known"
+        if words == "at most"
+        else f"whether `{left}` and `{right}` are {words} is checked once the sizes are known",
         primary=Label(place) if place is not None else None,
     )
 

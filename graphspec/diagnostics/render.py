@@ -16,6 +16,9 @@ TAB = 4
 WIDEST = 160
 """Columns of a source line that are shown; a longer one is cut around the first mark."""
 
+GAP = 2
+"""Columns that stay free between a label and the next mark on its row."""
+
 _COLORS = {
     "error": "1;31",
     "warning": "1;33",
@@ -152,7 +155,7 @@ def _rows(marks: list[_Mark], columns: list[int]) -> list[list[_Placed]]:
         start = columns[min(mark.start, len(columns) - 1)]
         end = max(columns[min(mark.end, len(columns) - 1)], start + 1)
         right = end + (1 + _width(visible(mark.text)) if mark.text else 0)
-        fits = (row for row in rows if all(right < left or start > stop for left, stop in row[1]))
+        fits = (row for row in rows if all(right + GAP < left or start > stop + GAP for left, stop in row[1]))
         row = next(fits, None)
         if row is None:
             row = ([], [])

@@ -48,16 +48,32 @@ def unexpected(t: Trouble) -> Repair:
 
 
 def unclosed_bracket(t: Trouble) -> Repair | None:
-    """A `(` or `[` without its closer; reading goes on at the next line that is not indented more."""
+    """A `(` or `[` without its closer, or with one behind a line that begins as the next statement would.
+
+    Reading goes on at the next line that is not indented more, or behind the body whose `{` was met.
+    """
+    text = t.source.text
     for opener in reversed(t.lexer.brackets):
+        if opener == t.token and opener.type == "LBRACE":
+            continue
         if opener.type == "LBRACE":
             break
-        if t.brackets.closer(opener.start) is None:
+        if t.brackets.closer(opener.start) is None or _begins_a_line(t):
             noticed = None if t.token == opener or t.token.type == "$END" else t.span_of(t.token)
-            resume = outdented_line(t.source.text, opener.start, t.lexer.end)
             diagnostic = syntax.unclosed_bracket(t.span_of(opener), noticed)
+            if t.token.type == "LBRACE" and t.brackets.closer(t.token.start) is not None:
+                return Repair(diagnostic)
+            resume = outdented_line(text, opener.start, t.lexer.end)
             return Repair(diagnostic, resume=t.lexer.end if resume is None else resume)
     return None
+
+
+def _begins_a_line(t: Trouble) -> bool:
+    """Whether the token is the first on its line, which is indented no more than the statement being read."""
+    text, start = t.source.text, t.token.start
+    if not t.statement or t.token.type in CLOSERS or text[text.rfind("\n", 0, start) + 1 : start].strip():
+        return False
+    return t.token.type != "$END" and indentation(text, start) <= indentation(text, t.statement[0].start)
 
 
 def unclosed_brace(t: Trouble) -> Repair | None:

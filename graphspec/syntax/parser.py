@@ -93,7 +93,7 @@ def _without_lost(file: ast.File, outcome: Outcome) -> ast.File:
 
 # ---------------------------------------------------------------- the header
 
-_BEFORE = re.compile(r"[ \t\f]*(?:(##(?!#)[^\n]*)|#[^\n]*)?(?:\n|\Z)")
+_BEFORE = re.compile(r"[ \t\f]*(?:(##(?!#)[^\n]*)|#[^\n]*)?\r?(?:\n|\Z)")
 _HEADER = re.compile(r"[ \t]*(gspec)[ \t]+([0-9]+)[ \t\r]*(?=#|\n|\Z)")
 _LIKE_HEADER = re.compile(r"[ \t]*((?:gspec|graphspec)\b[^\n#]*)", re.IGNORECASE)
 
@@ -102,7 +102,8 @@ def _header(source: Source) -> tuple[tuple[Token, ...], int, list[Diagnostic]]:
     """The tokens up to the header, where to go on, and what is wrong with it; no tokens for an empty file."""
     from graphspec.diagnostics.catalogue import syntax as catalogue
 
-    text, position = source.text, 0
+    text = source.text
+    position = 1 if text.startswith("\ufeff") else 0  # a byte order mark, as some editors write it
     prelude: list[Token] = []
     while position < len(text) and (match := _BEFORE.match(text, position)):
         if match.group(1):

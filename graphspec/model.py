@@ -130,7 +130,7 @@ class Model:
     def needs(
         self,
         of: Names | None = None,
-        wrt: Names = (),
+        wrt: Names | None = None,
         *,
         cotangent: Any = None,
         allow_zero: bool = False,
@@ -139,7 +139,10 @@ class Model:
 
         The arguments are those of `value_and_grad`; without `wrt` those of `forward`.
         """
-        request = self._request(of, wrt, cotangent, allow_zero) if wrt else Request(_texts(of))
+        if wrt is None:
+            request = Request(_texts(of))
+        else:
+            request = self._request(of, wrt, cotangent, allow_zero)
         kinds = {name: self.kind(name) for name in self._engine.derive(request).inputs}
         return {name: kind for name, kind in kinds.items() if kind}
 

@@ -96,21 +96,17 @@ def not_reached(module: Module, graph: Graph, objective: str, target: str) -> Di
     stop = end_of_path(y, x)
     if stop is not None:
         op = stop.op.definition if isinstance(stop.op, Call) else stop.op.name
-        help = (
-            f"between `{target}` and `{objective}` there is `{op}`, whose result does not vary continuously"
-        )
         return say.not_reached(
-            target, objective, span_of(x), span_of(stop.values[0]), f"`{op}` passes no gradient", help
+            target, objective, span_of(x), span_of(stop.values[0]), f"`{op}` passes no gradient"
         )
     below = _descendants(graph, x)
     used = {value.node for node in graph.nodes for value in node.inputs}
     ends = [node for node in graph.nodes if node in below and node not in used]
     labels = graph.labels | {graph.names[r]: r for r in module.results if r in graph.names}
     named = [f"`{labels[v]}`" for node in ends for v in node.values if v in labels and v != x]
-    where = f"it leads to {', '.join(named)} only" if named else "nothing uses it"
-    help = f"ask for the gradient of something that depends on `{target}`"
+    where = f"it leads to {' and '.join(named)} only" if named else "nothing uses it"
     place = span_of(ends[-1].values[0]) if named else None
-    return say.not_reached(target, objective, span_of(x), place, where, help)
+    return say.not_reached(target, objective, span_of(x), place, where)
 
 
 def _each(texts: Iterable[str], find: Callable[[str], T]) -> dict[str, T]:

@@ -140,7 +140,9 @@ def test_several_objectives_give_a_dict_of_dicts(toy: gs.Model) -> None:
 
 def test_cotangents_of_several_objectives_are_a_mapping(toy: gs.Model) -> None:
     params, inputs = toy.init(), toy.draw()
-    both = toy.grad(params, inputs, "x", of=["score", "h"], cotangent={"score": np.ones(4), "h": np.ones((4, 2))})
+    both = toy.grad(
+        params, inputs, "x", of=["score", "h"], cotangent={"score": np.ones(4), "h": np.ones((4, 2))}
+    )
     assert list(both) == ["score", "h"]
     with pytest.raises(GraphSpecError) as error:
         toy.grad(params, inputs, "x", of=["score", "h"], cotangent=np.ones(4))
@@ -186,9 +188,7 @@ def test_gradients_in_double_of_a_spec_in_single() -> None:
 def test_running_the_graph_as_written_gives_the_same_gradients() -> None:
     results = []
     for simplify in (True, False):
-        model = gs.load(
-            SPECS / "lenet.gspec", dims={"N": 2}, dtype="f64", simplify=simplify, verify=True
-        )
+        model = gs.load(SPECS / "lenet.gspec", dims={"N": 2}, dtype="f64", simplify=simplify, verify=True)
         results.append(model.grad(model.init(), model.draw(), wrt="@params"))
     for name, g in results[0].items():
         np.testing.assert_allclose(g, results[1][name], rtol=1e-10, atol=1e-14)

@@ -9,6 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+HELP = """
+import sys
+sys.argv = ["graphspec", "--help"]
+from graphspec.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
 HEAVY = ("numpy", "networkx", "cupy", "lark")
 
 
@@ -25,8 +34,7 @@ def imported_by(code: str) -> set[str]:
     "code",
     [
         "import graphspec",
-        "import sys\nsys.argv = ['graphspec', '--help']\nfrom graphspec.cli import main\n"
-        "try: main()\nexcept SystemExit: pass",
+        HELP,
     ],
     ids=["import", "--help"],
 )

@@ -45,7 +45,9 @@ def test_the_wheel_works_where_the_checkout_is_not(wheel: Path, tmp_path: Path) 
     dependencies = [Path(p) for p in site.getsitepackages()]
     (target / "dependencies.pth").write_text("\n".join(map(str, dependencies)) + "\n")
     spec = tmp_path / "toy.gspec"
-    spec.write_text("gspec 1\ninput x: f32[4, 3] ~ normal()\noutput y = linear(x, 2) as fc\nloss l = sum(y ** 2)\n")
+    spec.write_text(
+        "gspec 1\ninput x: f32[4, 3] ~ normal()\noutput y = linear(x, 2) as fc\nloss l = sum(y ** 2)\n"
+    )
     code = (
         "import graphspec, sys; assert graphspec.__file__.startswith(sys.prefix), graphspec.__file__\n"
         "from graphspec.cli import main; main()"

@@ -24,7 +24,7 @@ for command in (check, show, forward, grad, init, explain, ops):
 def main() -> None:
     """Run the command line.  A bug ends in its traceback and one line asking for a report."""
     try:
-        app()
+        app(prog_name="graphspec")
     except BrokenPipeError:
         # the reader of our output is gone (`graphspec show ... | head`): nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -47,7 +47,10 @@ def forward(
     verify: options.Verify = False,
     json: options.JsonFlag = False,
 ) -> None:
-    """Compute values: the results of the spec, or what --of names."""
+    """Compute values: the spec's results, or --of.
+
+    Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
+    """
     given = _given(data, input, take, draw, params, seed, backend)
     sets = options.read_sets(set)
     with Report("forward", as_json=json) as report:
@@ -84,7 +87,10 @@ def grad(
     verify: options.Verify = False,
     json: options.JsonFlag = False,
 ) -> None:
-    """Compute gradients with respect to anything in the spec, by name."""
+    """Compute gradients of anything by anything.
+
+    Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
+    """
     given = _given(data, input, take, draw, params, seed, backend)
     sets = options.read_sets(set)
     targets = options.split_names(wrt)
@@ -125,7 +131,7 @@ def init(
     dtype: options.DTypeOption = None,
     json: options.JsonFlag = False,
 ) -> None:
-    """Draw parameters and buffers by their initialisers, and write them to a file."""
+    """Write initial parameters and buffers to a file."""
     sets = options.read_sets(set)
     with Report("init", as_json=json) as report:
         model = load_model(report, spec, sets, dtype, options.Mode.eval)
@@ -185,7 +191,7 @@ def _arguments(
     inputs = _read_inputs(report, model, given, wanted)
     drawn = given.draw
     if not (given.archives or given.files):
-        drawn = [name for name in wanted if name not in inputs]
+        drawn = [*drawn, *(name for name in wanted if name not in inputs and name not in drawn)]
     if drawn:
         inputs |= model.draw(given.seed, names=drawn, inputs=inputs)
         report.tell(say.inputs_drawn(drawn, given.seed))

@@ -31,7 +31,7 @@ def check(
     mode: options.ModeOption = options.Mode.eval,
     json: options.JsonFlag = False,
 ) -> None:
-    """Report all errors and warnings of specs, before any array exists."""
+    """Report all errors and warnings of specs."""
     sets = options.read_sets(set)
     with Report("check", as_json=json) as report:
         from graphspec.diagnostics import GraphSpecError
@@ -67,7 +67,7 @@ def show(
     no_opt: options.NoOpt = False,
     json: options.JsonFlag = False,
 ) -> None:
-    """Show a graph, one line per node: name, op, inputs, type, parameters."""
+    """Show a graph, one line for each node."""
     sets = options.read_sets(set)
     if stage is Stage.gradient and not wrt:
         raise typer.BadParameter("the gradient with respect to what?", param_hint="--wrt")
@@ -97,7 +97,7 @@ def explain(
     id: Annotated[str | None, typer.Argument(metavar="ID", help="A diagnostic, as in error[ID].")] = None,
     json: options.JsonFlag = False,
 ) -> None:
-    """Explain a diagnostic at length; without ID, list all of them."""
+    """Explain a diagnostic, or list all of them."""
     with Report("explain", as_json=json) as report:
         from graphspec.diagnostics import GraphSpecError
         from graphspec.diagnostics.catalogue import catalogue
@@ -123,7 +123,7 @@ def ops(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="A function of the language.")] = None,
     json: options.JsonFlag = False,
 ) -> None:
-    """Print the definition of a function of the standard library; without NAME, list all of them."""
+    """Print the definition of a function, or list all."""
     with Report("ops", as_json=json) as report:
         from graphspec.diagnostics import GraphSpecError
         from graphspec.diagnostics.catalogue.requests import unknown_operation

@@ -31,14 +31,18 @@ class Report:
         self.result: Any = None
         self.exit_code = 0
         self._diagnostics: list[Diagnostic] = []
+        self._shown = ""
 
     def tell(self, diagnostic: Diagnostic) -> None:
-        """Say something about the spec, the data or the request."""
+        """Say something about the spec, the data or the request; long things with a blank line between."""
         self._diagnostics.append(diagnostic)
         if not self.as_json:
             from graphspec.diagnostics.render import render_text
 
-            sys.stderr.write(render_text(diagnostic, color=_wants_color()) + "\n")
+            text = render_text(diagnostic, color=_wants_color())
+            gap = "\n" if self._shown and "\n" in text + self._shown else ""
+            sys.stderr.write(f"{gap}{text}\n")
+            self._shown = text
 
     def fail(self, error: GraphSpecError) -> None:
         """Tell a mistake, and end the command with its status."""

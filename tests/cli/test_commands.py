@@ -102,9 +102,9 @@ def test_a_cotangent_comes_from_a_file_or_is_ones(small: Path, tmp_path: Path) -
     weights = tmp_path / "v.npy"
     np.save(weights, np.full((5, 2), 2.0, "float32"))
     norms = [
-        document("grad", small, "--wrt", "x", "--of", "logits", "--cotangent", c)["result"]["objectives"]["logits"][
-            "gradients"
-        ]["x"]["norm"]
+        document("grad", small, "--wrt", "x", "--of", "logits", "--cotangent", c)["result"]["objectives"][
+            "logits"
+        ]["gradients"]["x"]["norm"]
         for c in (weights, "ones")
     ]
     assert norms[0] == pytest.approx(2 * norms[1], rel=1e-6)
@@ -127,7 +127,9 @@ def test_allow_zero_gives_zeros(small: Path) -> None:
 def data(tmp_path: Path) -> Path:
     path = tmp_path / "data.npz"
     rng = np.random.default_rng(0)
-    np.savez(path, x=rng.normal(size=(9, 3)).astype("float32"), label=rng.integers(0, 2, 9), extra=np.zeros(3))
+    np.savez(
+        path, x=rng.normal(size=(9, 3)).astype("float32"), label=rng.integers(0, 2, 9), extra=np.zeros(3)
+    )
     return path
 
 
@@ -221,7 +223,9 @@ def test_show_prints_the_gradient(small: Path) -> None:
 
 
 def test_show_names_lists_all_that_can_be_asked_for(small: Path) -> None:
-    rows = {line.split()[0]: line.split()[1] for line in run("show", small, "--names").stdout.splitlines()[1:]}
+    rows = {
+        line.split()[0]: line.split()[1] for line in run("show", small, "--names").stdout.splitlines()[1:]
+    }
     assert (rows["x"], rows["fc1.weight"], rows["fc1"], rows["fc1.x"]) == ("input", "param", "value", "value")
 
 
@@ -264,7 +268,9 @@ def test_a_user_error_is_a_diagnostic_on_stderr_and_status_1(small: Path) -> Non
 
 def test_all_errors_of_a_spec_are_reported(tmp_path: Path) -> None:
     bad = tmp_path / "bad.gspec"
-    bad.write_text("gspec 1\ninput x: f32[N, 3]\ninput y: f32[M, 3]\na = x + y\nb = foo(x)\noutput c = a\noutput d = b\n")
+    bad.write_text(
+        "gspec 1\ninput x: f32[N, 3]\ninput y: f32[M, 3]\na = x + y\nb = foo(x)\noutput c = a\noutput d = b\n"
+    )
     result = run("check", bad)
     assert result.exit_code == 1
     assert result.stderr.count("error[") == 2

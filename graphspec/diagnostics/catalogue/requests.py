@@ -77,9 +77,7 @@ def unknown_role(name: str) -> Diagnostic:
 
 
 @diagnostic()
-def not_reached(
-    name: str, objective: str, target: Span | None, end: Span | None, where: str, help: str
-) -> Diagnostic:
+def not_reached(name: str, objective: str, target: Span | None, end: Span | None, where: str) -> Diagnostic:
     """The objective does not depend on what the gradient is asked for, or not differentiably.
 
     The message shows where the path ends: at a result that is not the objective, or at an operation
@@ -90,11 +88,13 @@ def not_reached(
     begin = _label(target, f"`{name}` is made here")
     if place is None:
         place, begin = begin, None
+    elif target == end:
+        begin = None
     return finding(
         f"the gradient of `{objective}` does not reach `{name}`: {where}",
         primary=place,
         secondary=(begin,) if begin else (),
-        help=(help, "`--allow-zero` (`allow_zero=True`) gives zeros"),
+        help=("`--allow-zero` (in Python `allow_zero=True`) gives zeros",),
     )
 
 

@@ -51,7 +51,7 @@ def gap(text: str, at_start: bool = False) -> Gap:
 
 
 def tidy(comment: str) -> str:
-    """A comment without space at its end, and with one behind its `#` or `##`; banners (`###`) as they are."""
+    """A comment without space at its end, and with one behind its `#` or `##`; not in banners (`###`)."""
     comment = comment.rstrip()
     marks = len(comment) - len(comment.lstrip("#"))
     if marks > 2 or marks == len(comment) or comment[marks].isspace() or comment[marks] == "!":
@@ -81,15 +81,14 @@ def read(
     tables = load()
     text = source.text
     lexer = Lexer(source, 0, len(text))
-    states, values = [tables.starts["start"]], []
+    states = [tables.starts["start"]]
+    values: list[Any] = []
     place = 0
     while True:
         token = lexer.next(tables.states[states[-1]])
         while (action := tables.states[states[-1]][token.type]) < 0:
             rule = tables.rules[-action - 1]
-            parts: list[Any] = []
-            for value in values[len(values) - rule.size :]:
-                parts.extend(value if isinstance(value, list) else [value])
+            parts = _spliced(values[len(values) - rule.size :])
             if rule.size:
                 del states[-rule.size :], values[-rule.size :]
             if rule.passes and len(parts) == 1:
@@ -106,3 +105,11 @@ def read(
         start = token.end - 2 if token.type == "PIPE" else token.start
         values.append(shift(token, gap(text[place:start], place == 0)))
         place = token.end
+
+
+def _spliced(values: list[Any]) -> list[Any]:
+    """The values, with lists replaced by their elements; a list that comes first is extended in place."""
+    parts: list[Any] = values.pop(0) if values and isinstance(values[0], list) else []
+    for value in values:
+        parts.extend(value if isinstance(value, list) else [value])
+    return parts

@@ -22,7 +22,7 @@ from graphspec.syntax.recovery import Brackets, statement_end
 from graphspec.syntax.tables import Tables, load
 
 MOST_BRACKETS = 100
-MOST_STATES = 300
+MOST_STATES = 200
 MOST_ERRORS = 100
 """Beyond these a text is refused: brackets in brackets, states on the stack, errors in one text."""
 

@@ -92,3 +92,10 @@ def test_long_texts_full_of_errors_end_soon(name: str):
     _, found = parse_partial(Source("broken", "gspec 1\n" + BROKEN[name](10_000)))
     assert 1 <= len(found) <= 200
     assert perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("text", ["-" * 190 + "x", "relu(" * 95 + "x" + ")" * 95, "x if false else " * 45 + "x"])
+def test_the_deepest_expressions_that_are_read_also_compile(text: str):
+    import graphspec as gs
+
+    gs.loads(f"gspec 1\ninput x: f32[3]\noutput y = {text}\n")

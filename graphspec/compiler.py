@@ -8,9 +8,10 @@ Up to `simplify` sizes are symbols; a program is made for one set of numbers.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError
@@ -103,7 +104,9 @@ def derive(module: Module, request: Request) -> Derived:
     graph = _expand(module, objectives, wanted)
     outputs = {name: graph.outputs[name] for name in objectives}
     if request.kind == "jvp":
-        return _answer(module, graph, {}, _push_forward(graph, outputs, _directions(graph, wanted)), request)
+        return _answer(
+            module, graph, {}, _push_forward(module, graph, outputs, _directions(graph, wanted)), request
+        )
     gradients, notes = _gradients(module, graph, outputs, targets, request)
     if request.kind == "hvp":
         return _answer(
@@ -185,8 +188,7 @@ def _gradients(
             elif missing:
                 notes.append(say.targets_left_out(target.asked, objective, missing))
     if unreached:
-        whole = expand_gradients(Graph(graph.outputs, module.values))
-        wrong.extend(not_reached(module, whole, objective, name) for objective, name in unreached)
+        wrong.extend(_explain(module, graph, unreached))
     if wrong:
         raise GraphSpecError(wrong)
     return found, notes
@@ -213,16 +215,27 @@ def _seeds(outputs: Mapping[str, Value], request: Request) -> dict[str, Value]:
     return seeds
 
 
-def _push_forward(graph: Graph, outputs: Mapping[str, Value], directions: Mapping[str, Value]) -> Gradients:
+def _push_forward(
+    module: Module, graph: Graph, outputs: Mapping[str, Value], directions: Mapping[str, Value]
+) -> Gradients:
     """The derivative of each value as all targets move along their directions: the sum over targets."""
     found: Gradients = {}
+    unreached: list[tuple[str, str]] = []
     for objective, y in outputs.items():
-        total: Value | None = None
-        for name, v in directions.items():
-            part = tangents(y, graph.names[name], v)
-            total = part if total is None or part is None else total + part
-        found[objective] = {DERIVATIVE: filled(0.0, y.type) if total is None else total}
+        parts = {name: tangents(y, graph.names[name], v) for name, v in directions.items()}
+        unreached += [(objective, name) for name, part in parts.items() if part is None]
+        reached = [part for part in parts.values() if part is not None]
+        if reached:
+            found[objective] = {DERIVATIVE: reduce(operator.add, reached)}
+    if unreached:
+        raise GraphSpecError(_explain(module, graph, unreached))
     return found
+
+
+def _explain(module: Module, graph: Graph, unreached: list[tuple[str, str]]) -> list[Diagnostic]:
+    """Where the paths end from targets to objectives that do not depend on them."""
+    whole = expand_gradients(Graph(graph.outputs, module.values))
+    return [not_reached(module, whole, objective, name) for objective, name in unreached]
 
 
 def _along(graph: Graph, gradients: Gradients, directions: Mapping[str, Value]) -> Gradients:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
@@ -12,6 +14,7 @@ from graphspec import compiler
 from graphspec.compiler import Derived, Settings, Spec
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
 from graphspec.diagnostics.catalogue import requests as say
+from graphspec.diagnostics.catalogue.data import out_of_memory
 from graphspec.ir import Graph, Literal, TensorType, Value, evaluate, evaluate_number
 from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
@@ -240,16 +243,24 @@ def _draw(declared: Declared, sizes: Sizes, seed: int, backend: str) -> Array:
     needed = type.symbols.union(*map(number_symbols, numbers.values()))
     for name in sorted(needed - sizes.keys()):
         raise GraphSpecError(say.size_not_known(name, _span(declared)))
-    return draw(
-        declared.start.sampler,
-        {name: evaluate_number(number, sizes) for name, number in numbers.items()},
-        [evaluate(size, sizes) for size in type.shape],
-        type.dtype,
-        seed,
-        declared.name,
-        xp=find_backend(backend).xp,
-        span=_span(declared),
-    )
+    shape = [evaluate(size, sizes) for size in type.shape]
+    bytes_needed = math.prod(shape) * type.dtype.itemsize
+    where = find_backend(backend)
+    try:
+        if bytes_needed > sys.maxsize:
+            raise MemoryError
+        return draw(
+            declared.start.sampler,
+            {name: evaluate_number(number, sizes) for name, number in numbers.items()},
+            shape,
+            type.dtype,
+            seed,
+            declared.name,
+            xp=where.xp,
+            span=_span(declared),
+        )
+    except MemoryError:
+        raise GraphSpecError(out_of_memory(bytes_needed, where.device)) from None
 
 
 def _chosen(module: Module, names: Iterable[str] | None, kinds: Container[str]) -> list[str]:

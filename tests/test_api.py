@@ -167,6 +167,12 @@ def test_jvp_along_several_names_is_the_sum(toy: gs.Model) -> None:
     np.testing.assert_allclose(both, sum(each), rtol=1e-12)
 
 
+def test_a_direction_that_the_value_does_not_depend_on_is_an_error(toy: gs.Model) -> None:
+    with pytest.raises(GraphSpecError) as error:
+        toy.jvp(toy.init(), toy.draw(), {"last.weight": np.ones((1, 2)), "x": np.ones((4, 3))}, of="h")
+    assert ids(error) == ["not-reached"]
+
+
 def test_hvp_agrees_with_differences_of_gradients(toy: gs.Model) -> None:
     params, inputs = toy.init(), toy.draw()
     v = np.random.default_rng(2).normal(size=(2, 3))

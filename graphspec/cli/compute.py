@@ -210,6 +210,7 @@ def _arguments(
 
 def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) -> dict[str, Any]:
     """The arrays of files: those of the options, and those that the spec names for what is wanted."""
+    from graphspec.diagnostics import GraphSpecError
     from graphspec.diagnostics.catalogue import requests as say
     from graphspec.runtime.data import read_archive, read_array
 
@@ -223,7 +224,10 @@ def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) 
     inputs |= {name: read_array(path) for name, path in given.files.items()}
     inputs |= model.default_data([name for name in wanted if name not in inputs and name not in given.draw])
     if given.take is not None:
-        inputs |= {name: inputs[name][given.take] for name in model.batched(inputs)}
+        rows = [name for name in model.batched(inputs) if inputs[name].ndim]
+        if not rows:
+            raise GraphSpecError(say.nothing_to_take())
+        inputs |= {name: inputs[name][given.take] for name in rows}
     return inputs
 
 

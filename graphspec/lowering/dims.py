@@ -114,12 +114,12 @@ def _enter(name: str, dim: ast.Dim | None, mention: Any, frame: Frame) -> None:
     default: int | None = None
     if dim is not None and dim.default is not None:
         meaning = expressions.evaluate(dim.default, frame)
-        if isinstance(meaning, bool) or not isinstance(meaning, int) or meaning < 0:
+        if isinstance(meaning, bool) or not isinstance(meaning, int) or meaning < 1:
             fail(say.dim_default(name, describe(meaning), dim.default.span))
         default = meaning
     given = frame.ctx.sets.get(name)
     if name in frame.ctx.sets:
-        if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
             fail(say.dim_default(name, repr(given), span))
         default = given
     constraints = (dim.constraint,) if dim is not None and dim.constraint is not None else ()

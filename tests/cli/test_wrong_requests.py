@@ -36,6 +36,8 @@ COMMANDS = {
     "nothing_declared": ["forward", "nothing.gspec"],
     "mode": ["forward", SPEC, "--of", "dropped"],
     "extra_arrays": ["forward", SPEC, "--of", "dropped", "--data", "extra.npz"],
+    "nothing_to_take": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--take", "0:1"],
+    "too_large": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--set", "N=100000000000000000"],
     "explain": ["explain", "not-reachd"],
     "ops": ["ops", "liner"],
 }

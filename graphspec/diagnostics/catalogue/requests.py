@@ -219,6 +219,18 @@ def argument_in_wrong_place(
     )
 
 
+@diagnostic()
+def nothing_to_take() -> Diagnostic:
+    """`--take A:B` takes rows of data from files, but no data were given whose first axis is a dim.
+
+    How many examples are drawn is said by `--set N=NUMBER`.
+    """
+    return finding(
+        "`--take` takes rows of data, and there are none",
+        help=("drawn inputs have a size: `--set N=NUMBER`",),
+    )
+
+
 @diagnostic("note")
 def extra_arrays(path: str, names: Sequence[str]) -> Diagnostic:
     """A file has arrays that the spec does not declare; they are not used."""

@@ -227,8 +227,8 @@ def negative_size(size: int, place: Span, trace: Trace) -> Diagnostic:
 
 @diagnostic()
 def dim_default(name: str, what: str, place: Span) -> Diagnostic:
-    """The number of a dim is an integer that is not negative.  `where` relates a dim to others."""
-    return finding(f"the number of `dim {name}` is an integer, not {what}", primary=Label(place))
+    """The number of a dim is an integer from 1.  `where` relates a dim to others."""
+    return finding(f"the number of `dim {name}` is an integer from 1, not {what}", primary=Label(place))
 
 
 @diagnostic()

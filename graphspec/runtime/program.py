@@ -18,6 +18,7 @@ from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.kernels import find_kernel
+from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
 from graphspec.runtime.plan import Plan, plan
 
 Run = Callable[..., dict[str, Any]]
@@ -52,6 +53,10 @@ class Program:
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(self.source, self._file, "exec"), namespace)
         self._bind: Callable[..., Run] = namespace["bind"]
+        # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
+        self._noting = [
+            step.node for step in self.plan.steps if self.backend.name == "cupy" and step.op.kernel in NOTING
+        ]
         self._idle: dict[int, list[Run]] = {}
         self._lock = threading.Lock()
         # tracebacks show lines of the program; the entry goes when the program does
@@ -75,12 +80,22 @@ class Program:
         run = self._take(queue)
         try:
             with self.backend.quiet():
-                return run(*arrays)
+                return self._run_and_check(run, arrays) if self._noting else run(*arrays)
         except Exception as error:
-            self._explain(error)
+            self._explain(error, self._node_of(error))
         finally:
             with self._lock:
                 self._idle.setdefault(queue, []).append(run)
+
+    def _run_and_check(self, run: Run, arrays: list[Any]) -> dict[str, Any]:
+        """Run on a device, then look at the bounds of the indices that were computed or given there."""
+        with noted() as notes:
+            results = run(*arrays)
+        wrong = notes.first_wrong(self.backend.xp)
+        if wrong is not None:
+            call, error = wrong
+            self._explain(error, self._noting[call])
+        return results
 
     def release(self) -> None:
         """Give back the memory of the arenas that no call is using."""
@@ -102,9 +117,8 @@ class Program:
             raise GraphSpecError(out_of_memory(self.plan.arena_bytes, self.backend.device)) from None
         return self._bind(arena, self.backend.xp, self._kernels)
 
-    def _explain(self, error: Exception) -> NoReturn:
+    def _explain(self, error: Exception, node: Node | None) -> NoReturn:
         """Raise the user's mistake as a diagnostic, and a mistake of ours with the node it happened in."""
-        node = self._node_of(error)
         if isinstance(error, IndexOutOfRange):
             origin = node.origin if node else None
             raise GraphSpecError(

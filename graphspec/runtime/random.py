@@ -28,8 +28,8 @@ Array: TypeAlias = Any
 Arguments: TypeAlias = Mapping[str, Any]
 
 _MASK = (1 << 64) - 1
-#: elements per round on the CPU: the working arrays then stay in its caches
-_BLOCK = 1 << 15
+#: elements per round: on the CPU the working arrays then stay in its caches, on a GPU they stay small
+_BLOCK, _DEVICE_BLOCK = 1 << 15, 1 << 24
 #: the standard deviation that keeps a signal's variance through each nonlinearity, as PyTorch has it
 _GAINS = {"tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
 
@@ -59,7 +59,7 @@ def draw(
     size = math.prod(shape)
     start, gamma = stream(seed, name)
     result = xp.empty(size, dtype=dtype.array_name)
-    block = _BLOCK if xp is np else max(size, 1)
+    block = _BLOCK if xp is np else _DEVICE_BLOCK
     with np.errstate(over="ignore"):
         for low in range(0, size, block):
             high = min(low + block, size)
@@ -269,13 +269,19 @@ def quantile(xp: Any, p: Array) -> Array:
     """
     q = p - 0.5
     x = q * _ratio(0.180625 - q * q, _CENTRE)
-    (tails,) = xp.nonzero(abs(q) > 0.425)
+    in_tail = abs(q) > 0.425
+    if xp is not np:  # which elements are tails only the device knows, so all are computed
+        return xp.where(in_tail, _tail(xp, p, q), x)
+    (tails,) = np.nonzero(in_tail)
     if tails.size:
-        side = q[tails]
-        r = xp.sqrt(-_log(xp, xp.minimum(p[tails], 1.0 - p[tails])))
-        value = xp.where(r <= 5.0, _ratio(r - 1.6, _NEAR), _ratio(r - 5.0, _FAR))
-        x[tails] = xp.where(side < 0, -value, value)
+        x[tails] = _tail(np, p[tails], q[tails])
     return x
+
+
+def _tail(xp: Any, p: Array, q: Array) -> Array:
+    r = xp.sqrt(-_log(xp, xp.minimum(p, 1.0 - p)))
+    value = xp.where(r <= 5.0, _ratio(r - 1.6, _NEAR), _ratio(r - 5.0, _FAR))
+    return xp.where(q < 0, -value, value)
 
 
 def _ratio(r: Array, coefficients: Coefficients) -> Array:

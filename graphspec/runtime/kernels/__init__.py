@@ -1,6 +1,15 @@
 """Kernels: what no single call of numpy or cupy computes, one function each, or one per backend."""
 
-from graphspec.runtime.kernels import convolution, elementwise, erf, indexing, matmul, pooling, shape
+from graphspec.runtime.kernels import (
+    convolution,
+    elementwise,
+    erf,
+    indexing,
+    indexing_on_device,
+    matmul,
+    pooling,
+    shape,
+)
 from graphspec.runtime.kernels.registry import KERNELS, find_kernel, kernel
 
 __all__ = [
@@ -10,6 +19,7 @@ __all__ = [
     "erf",
     "find_kernel",
     "indexing",
+    "indexing_on_device",
     "kernel",
     "matmul",
     "pooling",

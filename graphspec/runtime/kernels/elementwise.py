@@ -41,4 +41,7 @@ def _bits(x: Any, out: Any) -> Any:
 @kernel("where", "cupy")
 def where_on_device(xp: Any, out: Any, condition: Any, x: Any, y: Any) -> None:
     """out = x where condition, else y."""
-    out[...] = xp.where(condition, x, y)
+    if isinstance(condition, bool):
+        out[...] = x if condition else y
+    else:
+        out[...] = xp.where(condition, x, y)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.windows import Pair, window_elements
 
@@ -28,7 +30,7 @@ def max_pool2d(
         xp.maximum(best, x[places], out=best)
 
 
-@kernel("max_pool2d_scatter")
+@kernel("max_pool2d_scatter", "numpy")
 def max_pool2d_scatter(
     xp: Any,
     out: Any,
@@ -45,10 +47,10 @@ def max_pool2d_scatter(
     out.fill(0)
     elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
     for windows, places, wins in _winners(xp, x, y, elements):
-        out[places] += _masked(xp, g[windows], wins)
+        out[places] += _masked(g[windows], wins)
 
 
-@kernel("max_pool2d_gather")
+@kernel("max_pool2d_gather", "numpy")
 def max_pool2d_gather(
     xp: Any,
     out: Any,
@@ -65,7 +67,53 @@ def max_pool2d_gather(
     out.fill(0)
     elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
     for windows, places, wins in _winners(xp, x, y, elements):
-        out[windows] += _masked(xp, v[places], wins)
+        out[windows] += _masked(v[places], wins)
+
+
+def _masked(x: Any, mask: Any) -> Any:
+    """x where mask, else 0, by masks of bits; a nan or an infinity outside the mask leaves no trace."""
+    kept = np.negative(mask.view("int8"))
+    return np.bitwise_and(x.view(f"int{8 * x.itemsize}"), kept).view(x.dtype)
+
+
+@kernel("max_pool2d_scatter", "cupy")
+def max_pool2d_scatter_on_device(
+    xp: Any,
+    out: Any,
+    g: Any,
+    x: Any,
+    y: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> None:
+    """out = 0, then out at the first greatest element of each window += g of the window."""
+    out.fill(0)
+    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    for windows, places, wins in _winners(xp, x, y, elements):
+        out[places] += xp.where(wins, g[windows], xp.zeros((), g.dtype))
+
+
+@kernel("max_pool2d_gather", "cupy")
+def max_pool2d_gather_on_device(
+    xp: Any,
+    out: Any,
+    v: Any,
+    x: Any,
+    y: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> None:
+    """out of each window = v at the first greatest element of the window."""
+    out.fill(0)
+    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    for windows, places, wins in _winners(xp, x, y, elements):
+        out[windows] += xp.where(wins, v[places], xp.zeros((), v.dtype))
 
 
 def _winners(xp: Any, x: Any, y: Any, elements: Iterator[Any]) -> Iterator[tuple[Any, Any, Any]]:
@@ -79,14 +127,6 @@ def _winners(xp: Any, x: Any, y: Any, elements: Iterator[Any]) -> Iterator[tuple
         wins = xp.greater(undecided[windows], loses)
         undecided[windows] &= loses
         yield windows, places, wins
-
-
-def _masked(xp: Any, x: Any, mask: Any) -> Any:
-    """x where mask, else 0; a nan or an infinity outside the mask leaves no trace."""
-    if xp.__name__ != "numpy":
-        return xp.where(mask, x, xp.zeros((), x.dtype))
-    kept = xp.negative(mask.view("int8"))
-    return xp.bitwise_and(x.view(f"int{8 * x.itemsize}"), kept).view(x.dtype)
 
 
 @kernel("window_sum")

@@ -1,0 +1,91 @@
+"""The way that programs take on a GPU, on numpy in the clothes of cupy: nothing waits for the device."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import graphspec as gs
+from graphspec import testing
+from graphspec.diagnostics import GraphSpecError
+from graphspec.ir import OPS, DType, Graph, Sample
+from graphspec.runtime import backends
+from graphspec.runtime.kernels.indexing_on_device import Notes
+from graphspec.runtime.program import Program
+from tests.gpu.cases import SAMPLES, SPECS, WRONG_INDEX, WRONG_INDEX_INPUTS, gradients_of
+from tests.gpu.stand_in import DeviceArray, Waited, cupy, host, waiting
+
+
+@pytest.fixture(autouse=True)
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    module = cupy()
+    special = ModuleType("cupyx.scipy.special")
+    for name in ("erf", "erfc"):
+        setattr(special, name, _erf(OPS[name]))
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    for name in ("cupyx", "cupyx.scipy"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules["cupyx.scipy"].special = special  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.special", special)
+    backends._cupy.cache_clear()
+    yield module
+    backends._cupy.cache_clear()
+
+
+def _erf(op: type) -> object:
+    def function(x: DeviceArray, out: DeviceArray) -> None:
+        testing.find_kernel(op.name, "numpy")(np, host(out), host(x))  # type: ignore[attr-defined]
+
+    return function
+
+
+def test_the_stand_in_refuses_what_waits(device: ModuleType) -> None:
+    x = device.arange(3)
+    for look in (bool, int, lambda x: x[x > 1], lambda x: x + np.ones(3), np.nonzero):
+        with pytest.raises((Waited, TypeError)):
+            look(x)
+    with waiting():
+        assert int(x[2]) == 2
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_each_op_gives_the_same_without_waiting(sample: Sample, device: ModuleType) -> None:
+    arrays = testing.draw(sample, DType.F32)
+    y, inputs = testing.apply_sample(sample, arrays)
+    (expected,) = testing.evaluate([y], inputs)
+    program = Program(Graph({"y": y}, {}), {}, "cupy")
+    on_device = {value.node.op.label: device.asarray(array) for value, array in inputs.items()}  # type: ignore[attr-defined]
+    found = program._take(0)(*(on_device[name] for name in program._order))["y"]
+    assert isinstance(found, DeviceArray)
+    np.testing.assert_allclose(host(found), expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.name)
+def test_a_spec_gives_the_same_and_waits_only_to_look_at_bounds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Notes.first_wrong
+    monkeypatch.setattr(Notes, "first_wrong", waiting()(look))
+    params, inputs, found = gradients_of(path, "cupy")
+    assert all(isinstance(x, DeviceArray) for x in (*params.values(), *found.values()))
+    numpy_params, numpy_inputs, expected = gradients_of(path, "numpy")
+    for name, array in {**numpy_params, **numpy_inputs}.items():
+        np.testing.assert_array_equal(host({**params, **inputs}[name]), array)
+    for name, array in expected.items():
+        scale = np.abs(array).max(initial=0)
+        np.testing.assert_allclose(host(found[name]), array, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_an_index_out_of_range_is_reported_once_the_program_has_run() -> None:
+    model = gs.loads(WRONG_INDEX)
+    with pytest.raises(GraphSpecError) as on_host:
+        model.forward({}, WRONG_INDEX_INPUTS)
+    with pytest.raises(GraphSpecError) as on_device, waiting():
+        model.forward({}, WRONG_INDEX_INPUTS, backend="cupy")
+    assert str(on_device.value) == str(on_host.value)
+    assert "`b` takes element 7 of axis 0, which has size 5" in str(on_device.value)

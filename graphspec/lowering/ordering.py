@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from graphspec.diagnostics.catalogue import names as say
 from graphspec.lowering.context import POISON, Frame
 from graphspec.syntax import ast
 from graphspec.syntax.walk import walk
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def writes(statement: ast.Statement) -> list[str]:
@@ -19,7 +21,7 @@ def writes(statement: ast.Statement) -> list[str]:
         case ast.Assign():
             return [t.path.text for t in statement.targets] + labels(statement.value)
         case ast.Declare():
-            return [(statement.public or statement.path).text]
+            return [path.text for path in (statement.path, statement.public) if path is not None]
         case ast.Layer():
             return [statement.path.text]
         case ast.Result():
@@ -75,25 +77,37 @@ def reads_of_expression(expr: ast.Expr) -> Iterator[Read]:
             yield Read(part.function.text, called=True)
 
 
-def in_order(statements: list[ast.Statement], frame: Frame) -> Iterable[ast.Statement]:
-    """The statements such that each comes after those whose names it uses, else as they are written."""
+def in_order(statements: Sequence[ast.Statement], frame: Frame) -> list[ast.Statement]:
+    """The statements such that each comes after those whose names it uses, else as they are written.
+
+    Names that the frame has already (arguments, `i` of a repetition) wait for nothing.
+    """
     makers: dict[str, int] = {}
     for position, statement in enumerate(statements):
         for name in writes(statement):
-            makers.setdefault(name, position)
+            if name not in frame.names or frame.names[name] is POISON:
+                makers.setdefault(name, position)
+    needed = [list(reads(statement)) for statement in statements]
     users: dict[str, list[int]] = {}  # of layers, by name
-    for position, statement in enumerate(statements):
-        for read in reads(statement):
+    for position, found in enumerate(needed):
+        for read in found:
             maker = makers.get(read.name)
             if read.called and maker is not None and isinstance(statements[maker], ast.Layer):
                 users.setdefault(read.name, []).append(position)
+    edges = [
+        (maker, position, read.name)
+        for position, statement in enumerate(statements)
+        for read in needed[position]
+        for maker in _makers_of(read, makers, users, statements)
+        if maker != position or _own_target(read, statement)
+    ]
+    if all(maker < position for maker, position, _ in edges):
+        return list(statements)  # most files need no sorting, nor the 60 ms that it takes to import networkx
+    import networkx as nx
+
     graph: nx.DiGraph = nx.DiGraph()
     graph.add_nodes_from(range(len(statements)))
-    for position, statement in enumerate(statements):
-        for read in reads(statement):
-            for maker in _makers_of(read, makers, users, statements):
-                if maker != position or _own_target(read, statement):
-                    graph.add_edge(maker, position, name=read.name)
+    graph.add_edges_from((maker, position, {"name": name}) for maker, position, name in edges)
     try:
         return [statements[i] for i in nx.lexicographical_topological_sort(graph)]
     except nx.NetworkXUnfeasible:
@@ -109,7 +123,7 @@ def _own_target(read: Read, statement: ast.Statement) -> bool:
 
 
 def _makers_of(
-    read: Read, makers: dict[str, int], users: dict[str, list[int]], statements: list[ast.Statement]
+    read: Read, makers: dict[str, int], users: dict[str, list[int]], statements: Sequence[ast.Statement]
 ) -> list[int]:
     """The statements that a path waits for: `conv1.weight` for the one that makes `conv1`.
 
@@ -129,13 +143,21 @@ def _makers_of(
     return []
 
 
-def _without_cycles(graph: nx.DiGraph, statements: list[ast.Statement], frame: Frame) -> list[ast.Statement]:
+def _without_cycles(
+    graph: nx.DiGraph, statements: Sequence[ast.Statement], frame: Frame
+) -> list[ast.Statement]:
     """Report each cycle with its edges, poison the names in it, and order the rest."""
-    for knot in [
-        k for k in nx.strongly_connected_components(graph) if len(k) > 1 or graph.has_edge(*(list(k) * 2))
-    ]:
-        edges = nx.find_cycle(graph.subgraph(knot))
-        steps = [(graph.edges[a, b]["name"], statements[b].span) for a, b in edges]
+    import networkx as nx
+
+    knots = [
+        knot
+        for knot in nx.strongly_connected_components(graph)
+        if len(knot) > 1 or graph.has_edge(*(list(knot) * 2))
+    ]
+    for knot in knots:
+        # edges lead from makers to users; told the other way round, from the first line on, it reads as needs
+        edges = nx.find_cycle(graph.subgraph(knot).reverse(), min(knot))
+        steps = [(graph.edges[made, by]["name"], statements[by].span) for by, made in edges]
         frame.ctx.report([say.cycle(steps, frame.trace)])
         for position in knot:
             for name in writes(statements[position]):

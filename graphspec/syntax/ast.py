@@ -10,13 +10,36 @@ that side in a loop (`left_spine` and `walk` in graphspec/syntax/walk.py) and ma
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar, dataclass_transform
 
 from graphspec.diagnostics import Source, Span
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class Path:
+
+class Syntax:
+    """What all parts of the tree share: equal where all their parts and places are."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, n) for n in self.__slots__)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in self.__slots__)})"
+
+
+@dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(field,))
+def syntax(cls: type[T]) -> type[T]:
+    """A frozen dataclass with slots; `Syntax` has the methods that dataclass would compile for each class."""
+    return dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
+
+
+@syntax
+class Path(Syntax):
     """A dotted name as written: `conv1`, `enc.embed.weight`, `stage.2`."""
 
     text: str
@@ -26,16 +49,16 @@ class Path:
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+@syntax
+class Name(Syntax):
     """A name used as a value."""
 
     path: Path
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+@syntax
+class Number(Syntax):
     """An integer or a float literal; `text` is as written."""
 
     value: int | float
@@ -43,25 +66,25 @@ class Number:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class String:
+@syntax
+class String(Syntax):
     value: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Boolean:
+@syntax
+class Boolean(Syntax):
     value: bool
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class NoneLiteral:
+@syntax
+class NoneLiteral(Syntax):
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+@syntax
+class Unary(Syntax):
     """`-x` or `not x`; `op` is "-" or "not"."""
 
     op: str
@@ -69,8 +92,8 @@ class Unary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+@syntax
+class Binary(Syntax):
     """`op` is one of + - * / // % @ ** == != < <= > >= and or."""
 
     op: str
@@ -80,8 +103,8 @@ class Binary:
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+@syntax
+class Conditional(Syntax):
     """`then if condition else otherwise`, decided before arrays exist."""
 
     then: Expr
@@ -90,8 +113,8 @@ class Conditional:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class IsNone:
+@syntax
+class IsNone(Syntax):
     """`operand is none`, or `operand is not none` when negated."""
 
     operand: Expr
@@ -99,8 +122,8 @@ class IsNone:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+@syntax
+class Range(Syntax):
     """`name in start..stop`, half open; only as the first argument of `repeat` and `each`."""
 
     name: Path
@@ -109,8 +132,8 @@ class Range:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+@syntax
+class Argument(Syntax):
     """One argument of a call; `name` where it is given by keyword."""
 
     value: Expr | Range
@@ -118,8 +141,8 @@ class Argument:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+@syntax
+class Call(Syntax):
     """`function(arguments) as label`.
 
     `piped` is the value on the left of `->`, if any (a `Tuple` there fills the first arguments);
@@ -135,23 +158,23 @@ class Call:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+@syntax
+class Slice(Syntax):
     start: Expr | None
     stop: Expr | None
     step: Expr | None
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Ellipsis:
+@syntax
+class Ellipsis(Syntax):
     """`...` in an index, a type or a pattern."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+@syntax
+class Index(Syntax):
     """`operand[indices]`; an index is an expression, a slice, `...` or `none` (a new axis)."""
 
     operand: Expr
@@ -159,14 +182,14 @@ class Index:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Tuple:
+@syntax
+class Tuple(Syntax):
     items: tuple[Expr, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+@syntax
+class List(Syntax):
     items: tuple[Expr, ...]
     span: Span
 
@@ -191,16 +214,16 @@ Expr: TypeAlias = (
 # ---------------------------------------------------------------- types
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+@syntax
+class Shape(Syntax):
     """`[N, 3, ...]`: sizes are expressions, at most one `...`."""
 
     sizes: tuple[Expr | Ellipsis, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+@syntax
+class Type(Syntax):
     """`f32[N, 3]`, or `[N, 3]` where the dtype is left open."""
 
     dtype: Path | None
@@ -211,8 +234,8 @@ class Type:
 # ---------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
-class Dim:
+@syntax
+class Dim(Syntax):
     """One item of a `dim` statement: `N = 100 where N % 2 == 0`."""
 
     name: Path
@@ -222,8 +245,8 @@ class Dim:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+@syntax
+class Start(Syntax):
     """How a tensor begins: `~ normal(std=0.02)` (drawn) or `= zeros()` (given)."""
 
     drawn: bool
@@ -231,8 +254,8 @@ class Start:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Declare:
+@syntax
+class Declare(Syntax):
     """A declaration of a tensor, by `kind`.
 
     In a file the type has a dtype; in a block it may be only a shape.  `public` is the `as` name.
@@ -247,16 +270,16 @@ class Declare:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+@syntax
+class Const(Syntax):
     name: Path
     value: Expr
     span: Span
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@syntax
+class Result(Syntax):
     """`output`, `loss` or `objective`, by `kind`; an `output` may name an existing value only."""
 
     kind: str
@@ -267,8 +290,8 @@ class Result:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Init:
+@syntax
+class Init(Syntax):
     """`init h.*.weight ~ normal(std=0.02)`."""
 
     pattern: Path
@@ -277,8 +300,8 @@ class Init:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+@syntax
+class Layer(Syntax):
     """`layer enc = encoder(width=64)`."""
 
     path: Path
@@ -287,43 +310,43 @@ class Layer:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+@syntax
+class Import(Syntax):
     path: String
     name: Path
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+@syntax
+class Target(Syntax):
     path: Path
     type: Type | None
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+@syntax
+class Assign(Syntax):
     targets: tuple[Target, ...]
     value: Expr
     span: Span
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+@syntax
+class Return(Syntax):
     values: tuple[Expr, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Require:
+@syntax
+class Require(Syntax):
     condition: Expr
     message: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+@syntax
+class Update(Syntax):
     """`update running_mean = ...`, in a block."""
 
     path: Path
@@ -331,8 +354,8 @@ class Update:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Gradient:
+@syntax
+class Gradient(Syntax):
     """`gradient(dy) x = ...` or `surrogate(dy) x = ...`."""
 
     surrogate: bool
@@ -342,16 +365,16 @@ class Gradient:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+@syntax
+class If(Syntax):
     condition: Expr
     then: tuple[Statement, ...]
     otherwise: tuple[Statement, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class TensorParameter:
+@syntax
+class TensorParameter(Syntax):
     """`x`, `x[..., I]`, or with `= none` an optional one."""
 
     name: Path
@@ -360,8 +383,8 @@ class TensorParameter:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class StaticParameter:
+@syntax
+class StaticParameter(Syntax):
     """`width: int = 64`; `word` is int, float, bool or str.
 
     `count` is None for a plain value, 0 for `int[]` and n for `int[n]`.
@@ -377,8 +400,8 @@ class StaticParameter:
 Parameter: TypeAlias = TensorParameter | StaticParameter
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+@syntax
+class Definition(Syntax):
     """A `block` or an `op`, by `kind`.
 
     `value` is the expression after `=` of a one-line op; `body` the braced statements (after `=`
@@ -413,8 +436,8 @@ Statement: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+@syntax
+class File(Syntax):
     """A whole `.gspec` file; `dim A, B` gives one `Dim` each.
 
     `broken` are the names that stood in statements lost to syntax errors: not knowing them is no second

@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Syntax:
     """What all parts of the tree share: equal where all their parts and places are."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)

@@ -50,7 +50,8 @@ def render_text(d: Diagnostic, color: bool = False) -> str:
         lines.append(_footer(gutter, paint, "in", f"{what}, used at {where_used.source.name}:{line}"))
     lines += [_footer(gutter, paint, "note", note) for note in d.notes]
     lines += [_footer(gutter, paint, "help", text) for text in d.help]
-    lines += [_footer(gutter, paint, "help", fix.message) for fix in d.fixes if fix.message not in d.help]
+    said = {*d.help, *([d.primary.text] if d.primary else [])}
+    lines += [_footer(gutter, paint, "help", fix.message) for fix in d.fixes if fix.message not in said]
     return "\n".join(lines)
 
 

@@ -38,11 +38,11 @@ def operand_labels(
     labels: list[Label] = []
     for value, used in operands:
         if isinstance(value.node.op, Literal):
-            continue
+            continue  # the text says it
         made = value.node.origin.span if value.node.origin else None
         # a stage of the very chain that is blamed is marked where it stands
         where = made if made is not None and not _inside(made, place) and not is_std(made) else used
-        role = roles.get(used) if roles else None
+        role = roles.get(used) if roles and roles.get(used) != used.text else None
         label = Label(where, f"{value.type}, given as `{role}`" if role else str(value.type))
         if where != place and label not in labels:
             labels.append(label)
@@ -58,43 +58,54 @@ def _inside(inner: Span, outer: Span) -> bool:
     return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
 
 
-_CALL = re.compile(r"`(?P<function>cast|squeeze|reshape)\(\.\.\., (?P<rest>[^`]*)\)`")
+_CALL = re.compile(r"`(?P<function>cast|squeeze|reshape|transpose)\(\.\.\.(?P<rest>[^`]*)\)`")
 
 
 def _remedy(help: str, operands: list[Operand], frame: Frame) -> tuple[str, tuple[Fix, ...]]:
     """A remedy with the operand's own text in the place of `...`, and as an edit where it is one.
 
     >>> _CALL.search("`squeeze(..., axis=1)` gives [N]")["rest"]
-    'axis=1'
+    ', axis=1'
     """
     found = _CALL.search(help)
-    if found is None or not operands:
+    if found is None or not operands or frame.home.is_std:
         return help, ()
     function, rest = found["function"], found["rest"]
-    meant = _operand_meant(function, rest, operands)
-    if meant is None:
+    meant = _operands_meant(function, rest, operands)
+    if not meant or any(_is_stage(span) for span in meant):
         return help, ()
-    span = meant[1]
-    if "\n" in span.text or span.source.text[: span.start].rstrip().endswith("->"):
-        return help, ()  # a stage of a chain cannot be wrapped in a call
-    text = f"{function}({span.text}, {rest})"
-    shown = help.replace(found[0], f"`{text}`")
-    if function != "cast" and not frame.is_file:
-        return shown, ()  # the sizes are the file's, which a body may call otherwise
-    edits = (
-        Edit(Span(span.source, span.start, span.start), f"{function}("),
-        Edit(Span(span.source, span.end, span.end), f", {rest})"),
-    )
-    return "", (Fix(f"write {shown}", edits),)
+    first = meant[0]
+    shown = help.replace(found[0], f"`{function}({first.text}{rest})`")
+    if found.start() or (function in ("squeeze", "reshape") and not frame.is_file):
+        return shown, ()  # one remedy of several, or with sizes of the file, which a body may call otherwise
+    edits = [
+        edit
+        for span in meant
+        for edit in (
+            Edit(Span(span.source, span.start, span.start), f"{function}("),
+            Edit(Span(span.source, span.end, span.end), f"{rest})"),
+        )
+    ]
+    return "", (Fix(shown, tuple(edits)),)
 
 
-def _operand_meant(function: str, rest: str, operands: list[Operand]) -> Operand | None:
-    """Which operand a remedy is for: the one of another dtype, the one with an axis too many or too few."""
+def _is_stage(span: Span) -> bool:
+    """A stage of a chain cannot be wrapped in a call."""
+    return "\n" in span.text or span.source.text[: span.start].rstrip().endswith("->")
+
+
+def _operands_meant(function: str, rest: str, operands: list[Operand]) -> list[Span]:
+    """Which operands a remedy is for: those of another dtype, the one with an axis too many or too few."""
     if function == "cast":
-        others = [o for o in operands if str(o[0].dtype) != rest]
-        return others[0] if others else None
+        return [
+            span
+            for value, span in operands
+            if rest != f", {value.dtype}" and not isinstance(value.node.op, Literal)
+        ]
+    if function == "transpose":
+        return [operands[-1][1]]
     ranks = [len(value.shape) for value, _ in operands]
-    return operands[ranks.index(max(ranks) if function == "squeeze" else min(ranks))]
+    return [operands[ranks.index(max(ranks) if function == "squeeze" else min(ranks))][1]]
 
 
 @contextmanager

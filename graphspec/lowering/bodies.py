@@ -10,6 +10,7 @@ from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import Body, Call, HandGradient, Input, Node, Tap, Value, apply, made_at
+from graphspec.ir.types import format_shape
 from graphspec.lowering import blame, calls, expressions, statements
 from graphspec.lowering.context import (
     POISON,
@@ -31,13 +32,24 @@ MAX_DEPTH = 40
 
 def register(name: str, value: Any, span: Span, frame: Frame) -> None:
     """Give a value its name; no name is given twice."""
-    if name in frame.names and frame.names[name] is not POISON:
-        first = frame.ctx.places.get(join(frame.values, name) or "")
-        fail(say_names.duplicate_name(name, span, first, frame.trace))
+    refuse_second(name, span, frame)
     frame.names[name] = value
     full = join(frame.values, name)
     if full is not None and isinstance(value, Value):
         publish(full, value, span, frame)
+
+
+def refuse_second(name: str, span: Span, frame: Frame) -> None:
+    """No name is given twice in one frame."""
+    if name not in frame.names or frame.names[name] is POISON:
+        return
+    parameters = frame.definition.parameters if frame.definition is not None else ()
+    dim = frame.ctx.dims.get(name) if frame.is_file else None
+    first = frame.ctx.places.get(join(frame.values, name) or "")
+    if dim is not None and dim.origin is not None:
+        first = dim.origin.span
+    first = next((p.name.span for p in parameters if p.name.text == name), first)
+    fail(say_names.duplicate_name(name, span, first, frame.trace))
 
 
 def publish(full: str, value: Value, span: Span, frame: Frame) -> None:
@@ -275,8 +287,8 @@ def _match(
                 for a, b in zip(inner.ellipsis, middle, strict=True)
             )
             if not agree:
-                shown = ", ".join(map(str, inner.ellipsis))
-                refuse(f"`...` is [{shown}] in an earlier argument")
+                earlier, here = format_shape(inner.ellipsis), format_shape(middle)
+                refuse(f"`...` is {here} here and {earlier} in an earlier argument")
         else:
             inner.ellipsis = middle
     for written, size in pairs:

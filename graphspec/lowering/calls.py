@@ -8,7 +8,7 @@ from typing import Any
 
 from graphspec.diagnostics import Diagnostic, Span
 from graphspec.diagnostics.catalogue import definitions as say
-from graphspec.ir import Scalar, Symbolic, TypeRuleError, Value, made_at
+from graphspec.ir import Literal, Scalar, Symbolic, TypeRuleError, Value, made_at
 from graphspec.ir.scalars import FUNCTIONS as SCALAR_FUNCTIONS
 from graphspec.ir.sizes import relation
 from graphspec.lowering import blame, bodies, definitions, expressions, reflexes, repetition, special
@@ -33,6 +33,8 @@ def call(
     expr: ast.Call, piped: Piped | None, frame: Frame, name: str | None, label: str | None = None
 ) -> Any:
     """What a call means.  `label` is the application's name, where not its own `as` or `name`."""
+    if expr.label:
+        bodies.refuse_second(expr.label.text, expr.label.span, frame)
     label = expr.label.text if expr.label else label or name
     text = expr.function.text
     form = FORMS.get(text)
@@ -91,6 +93,8 @@ def _apply_layer(
 ) -> Any:
     signature = of_definition(layer.definition)
     free = Signature(layer.path, tuple(p for p in signature.parameters if p.name not in layer.statics))
+    if label is not None:
+        frame.ctx.applications.setdefault(layer.path, []).append(label)
     bound = bind(free, expr, piped, frame, fixed=layer.statics)
     for name, (meaning, span) in layer.statics.items():
         bound[name] = Given(meaning, span)
@@ -334,7 +338,7 @@ def _sum_list(values: tuple[Value, ...], span: Span, frame: Frame) -> Value:
 def tapped(value: Value, label: str | None, argument: str, frame: Frame) -> Value:
     """The argument of a named application as a value of its own: `conv1.x`."""
     full = join(frame.values, f"{label}.{argument}") if label else None
-    if full is None:
+    if full is None or isinstance(value.node.op, Literal):
         return value
     return bodies.tap(full, value, frame)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from graphspec.diagnostics import Diagnostic, Span
@@ -94,6 +94,8 @@ class Errors:
     def add(self, diagnostics: Iterable[Diagnostic]) -> None:
         for d in diagnostics:
             self.met += 1
+            while d.trace and d.primary and d.trace[0][1] == d.primary.span:
+                d = replace(d, trace=d.trace[1:])  # the call is marked already
             # the place of a mistake inside a definition says all; elsewhere one place may have several
             key = (d.id, d.primary.span if d.primary else None, "" if d.trace else d.message)
             if key not in self._known:
@@ -125,6 +127,10 @@ class Context:
     bodies: dict[Any, Any] = field(default_factory=dict)
     mode_matters: bool = False
     folder: str | None = None
+    #: the values that apply a layer, by the layer's path
+    applications: dict[str, list[str]] = field(default_factory=dict)
+    #: the names that were offered to calls without one
+    offered: dict[Span, str] = field(default_factory=dict)
     #: structural dims that stand for their numbers throughout
     numbers: Mapping[str, int] = field(default_factory=dict)
 

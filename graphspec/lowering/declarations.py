@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from typing import Any
 
+from graphspec.diagnostics import Diagnostic
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
@@ -24,6 +26,7 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
     type = read_type(statement, frame)
     full = _full_name(public, statement, frame)
     token = (frame.token, id(statement))
+    shown = full if frame.is_file or frame.home.is_std else local
     known = frame.ctx.declared.get(full)
     if known is None:
         with made_at(frame.origin(statement.span)):
@@ -40,17 +43,12 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
         first = known.origin.span if known.origin else None
         if frame.ctx.tokens[full] != token:
             if statement.kind == "noise" and frame.anonymous is not None:
-                fail(say_names.needs_a_name(frame.anonymous[0], "noise", frame.anonymous[1], frame.trace))
+                fail(_needs_a_name("noise", frame))
             place = frame.site if frame.home.is_std and frame.site else statement.path.span
-            fail(say_names.duplicate_name(full, place, first, frame.trace))
+            fail(say_names.duplicate_name(shown, place, first, frame.trace))
         value = known.value
         if value.type != type:
-            site = frame.site or statement.span
-            fail(
-                say_types.shared_parameter_conflict(
-                    full, str(value.type), str(type), site, first, frame.trace
-                )
-            )
+            fail(_shared_conflict(known, type, statement, frame))
     seen = lift(frame.body, value)
     if frame.is_file:
         frame.names[local] = seen
@@ -63,6 +61,22 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
         frame.names[name] = seen
 
 
+def _shared_conflict(known: Declared, type: TensorType, statement: ast.Declare, frame: Frame) -> Diagnostic:
+    """Two applications of a layer for which its weights differ, shown where their paths part."""
+    assert known.origin is not None
+    now = [*reversed(frame.trace), ("", statement.span)]
+    before = [*reversed(known.origin.trace), ("", known.origin.span)]
+    apart = next((i for i, (a, b) in enumerate(zip(now, before, strict=False)) if a[1] != b[1]), 0)
+    return say_types.shared_parameter_conflict(
+        known.name,
+        str(known.value.type),
+        str(type),
+        now[apart][1],
+        before[apart][1],
+        tuple(reversed(now[:apart])),
+    )
+
+
 def _full_name(public: str, statement: ast.Declare, frame: Frame) -> str:
     """Parameters and buffers hang below their owner, noise below the application."""
     op = next((d for d in frame.stack if d.kind == "op"), None)
@@ -72,9 +86,20 @@ def _full_name(public: str, statement: ast.Declare, frame: Frame) -> str:
         return ".".join(filter(None, (frame.noise, public)))
     full = join(frame.owner, public)
     if full is None:
-        what, where = frame.anonymous or ("this call", statement.span)
-        fail(say_names.needs_a_name(what, statement.kind, where, frame.trace))
+        fail(_needs_a_name(statement.kind, frame))
     return full
+
+
+def _needs_a_name(kind: str, frame: Frame) -> Diagnostic:
+    """A call without a name that owns something; a name is offered that nothing has."""
+    assert frame.anonymous is not None
+    what, where = frame.anonymous
+    offered = frame.ctx.offered
+    if where not in offered:
+        stem = what.rpartition(".")[2]
+        taken = {*frame.ctx.places, *offered.values()}
+        offered[where] = next(name for i in count(1) if (name := f"{stem}{i}") not in taken)
+    return say_names.needs_a_name(what, kind, offered[where], where, frame.trace)
 
 
 def read_type(statement: ast.Declare, frame: Frame) -> TensorType:

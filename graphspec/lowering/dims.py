@@ -115,7 +115,7 @@ def _enter(name: str, dim: ast.Dim | None, mention: Any, frame: Frame) -> None:
     if dim is not None and dim.default is not None:
         meaning = expressions.evaluate(dim.default, frame)
         if isinstance(meaning, bool) or not isinstance(meaning, int) or meaning < 1:
-            fail(say.dim_default(name, describe(meaning), dim.default.span))
+            fail(say.dim_default(name, describe(meaning).removeprefix("the number "), dim.default.span))
         default = meaning
     given = frame.ctx.sets.get(name)
     if name in frame.ctx.sets:

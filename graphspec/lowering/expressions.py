@@ -7,7 +7,7 @@ A meaning is a static value (int, float, bool, str, None, a size, a dtype, a tup
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from graphspec.diagnostics import Diagnostic, Span
 from graphspec.diagnostics.catalogue import names as say_names
@@ -140,10 +140,10 @@ def _binary(expr: ast.Binary, left: Any, frame: Frame) -> Any:
         if decided == (expr.op == "or"):
             return decided
         return static_bool(expr.right, frame)
+    if expr.op in ("==", "!=") and isinstance(expr.right, ast.NoneLiteral):
+        fail(say_types.none_in_arithmetic(expr.span, expr.op_span, frame.trace))
     right = evaluate(expr.right, frame)
     if isinstance(left, Value) or isinstance(right, Value):
-        if expr.op in ("==", "!=") and (left is None or right is None):
-            fail(say_types.none_in_arithmetic(expr.span, frame.trace))
         return build(
             OPERATORS[expr.op],
             [(left, expr.left.span), (right, expr.right.span)],
@@ -159,9 +159,11 @@ def _static_binary(expr: ast.Binary, left: Any, right: Any, frame: Frame) -> Any
         return _compare(expr, left, right, frame)
     if not (is_number(left) and is_number(right)) or expr.op == "@":
         for operand, meaning in ((expr.left, left), (expr.right, right)):
+            if isinstance(meaning, LayerRef) or calls.is_value_list(meaning):
+                _no_tensor(meaning, operand.span, frame)
             if not is_number(meaning):
                 fail(say_types.not_a_number(describe(meaning), expr.op, operand.span, frame.trace))
-        fail(say_types.not_a_number("a number", expr.op, expr.span, frame.trace))
+        fail(say_types.not_a_number("numbers", expr.op, expr.span, frame.trace))
     return static_compute(expr.op, (left, right), expr.span, frame)
 
 
@@ -169,8 +171,12 @@ def static_compute(function: str, arguments: tuple[Any, ...], span: Span, frame:
     """A function of static numbers, computed in double; a domain error is the user's."""
     try:
         result = compute(function, *arguments)
-    except (ZeroDivisionError, ValueError, OverflowError) as error:
-        fail(say_types.no_static_value(span.text, str(error), span, frame.trace))
+    except ZeroDivisionError:
+        fail(say_types.no_static_value(span.text, "division by zero", span, frame.trace))
+    except ValueError:
+        fail(say_types.no_static_value(span.text, "it is not defined there", span, frame.trace))
+    except OverflowError:
+        fail(say_types.no_static_value(span.text, "the result is too large", span, frame.trace))
     if isinstance(result, complex):
         fail(say_types.no_static_value(span.text, "the result is not a real number", span, frame.trace))
     return result
@@ -192,8 +198,8 @@ def _compare(expr: ast.Binary, left: Any, right: Any, frame: Frame) -> bool:
         )
         return equal == (expr.op == "==")
     elif expr.op not in ("==", "!="):
-        worse = right if is_number(left) else left
-        fail(say_types.not_a_number(describe(worse), expr.op, expr.span, frame.trace))
+        worse, operand = (right, expr.right) if is_number(left) else (left, expr.left)
+        fail(say_types.not_a_number(describe(worse), expr.op, operand.span, frame.trace))
     match expr.op:
         case "==":
             return bool(left == right)
@@ -240,12 +246,10 @@ def as_tensor(meaning: Any, dtype: DType, span: Span, frame: Frame) -> Value:
     """A tensor, or a number as a scalar of `dtype`."""
     if isinstance(meaning, Value):
         return meaning
-    if isinstance(meaning, bool):
-        if dtype is not DType.BOOL:
-            fail(say_types.not_a_tensor(describe(meaning), span, frame.trace))
+    if isinstance(meaning, bool) and dtype is DType.BOOL:
         return literal(meaning, dtype)
     if not is_number(meaning):
-        fail(say_types.not_a_tensor(describe(meaning), span, frame.trace))
+        _no_tensor(meaning, span, frame)
     whole = isinstance(meaning, int | Symbolic)
     if dtype is DType.BOOL or (dtype.is_integer and not whole):
         fail(say_types.literal_does_not_fit(str(meaning), str(dtype), span, frame.trace))
@@ -266,6 +270,7 @@ def build(op_name: str, operands: list[tuple[Any, Span]], at: Span, whole: Span,
     """One node of an op without attributes; numbers among the operands take the tensors' dtype."""
     dtype = common_dtype([m for m, _ in operands], frame)
     values = [as_tensor(meaning, dtype, span, frame) for meaning, span in operands]
+    at = whole if frame.home.is_std else at
     with made_at(frame.origin(whole)):
         try:
             return apply(OPS[op_name](), *values)
@@ -293,12 +298,16 @@ def expect_tensor(meaning: Any, span: Span, frame: Frame) -> Value:
         return literal(meaning, DType.BOOL)
     if is_number(meaning):
         return as_tensor(meaning, default_dtype(frame), span, frame)
+    _no_tensor(meaning, span, frame)
+
+
+def _no_tensor(meaning: Any, span: Span, frame: Frame) -> NoReturn:
+    if meaning is POISON:
+        raise Failed
     if isinstance(meaning, LayerRef):
         fail(say_names.layer_is_not_a_value(meaning.path, span, frame.trace))
     if isinstance(meaning, tuple) and meaning and all(isinstance(m, Value) for m in meaning):
         fail(say_types.several_results(len(meaning), span, frame.trace))
-    if meaning is POISON:
-        raise Failed
     fail(say_types.not_a_tensor(describe(meaning), span, frame.trace))
 
 
@@ -314,7 +323,8 @@ def read_size(expr: ast.Expr, frame: Frame) -> Any:
         return meaning
     if isinstance(meaning, Value):
         fail(say_types.size_is_a_tensor(expr.span, frame.trace))
-    fail(say_types.not_a_size(describe(meaning), expr.span, frame.trace))
+    divides = isinstance(expr, ast.Binary) and expr.op == "/"
+    fail(say_types.not_a_size(describe(meaning), divides, expr.span, frame.trace))
 
 
 def read_dtype(path: ast.Path, frame: Frame) -> DType:
@@ -381,11 +391,18 @@ def check_type(
     if fits and written.dtype is not None:
         fits = read_dtype(written.dtype, frame) is value.dtype
     if not fits:
-        fail(
-            say_types.annotation_mismatch(
-                what, str(value.type), written.span.text, written.span, at, frame.trace
-            )
-        )
+        text = written.span.text
+        wanted = _with_numbers(written, frame)
+        text = text if wanted == text else f"{text}, which is {wanted}"
+        fail(say_types.annotation_mismatch(what, str(value.type), text, written.span, at, frame.trace))
+
+
+def _with_numbers(written: ast.Type, frame: Frame) -> str:
+    """A written type with what its sizes are."""
+    sizes = [
+        s.span.text if isinstance(s, ast.Ellipsis) else str(read_size(s, frame)) for s in written.shape.sizes
+    ]
+    return f"{written.dtype.text if written.dtype else ''}[{', '.join(sizes)}]"
 
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Any
 from graphspec.diagnostics.catalogue import types as say
 from graphspec.ir import DType, Scalar, Size, Symbolic, TypeRuleError, Value, apply, made_at
 from graphspec.ir.op import OPS
+from graphspec.ir.sizes import Symbol
 from graphspec.lowering import blame, expressions
 from graphspec.lowering.context import Frame, fail
 from graphspec.lowering.lookup import describe
@@ -35,7 +36,8 @@ def _index_list(items: tuple[Any, ...], expr: ast.Index, frame: Frame) -> Any:
         return items[slice(*bounds)]
     position = _whole(written, frame)
     if not -len(items) <= position < len(items):
-        fail(say.static_index_out_of_range(position, len(items), written.span, frame.trace))
+        what = f"a list of {len(items)}"
+        fail(say.static_index_out_of_range(position, len(items), what, written.span, (), frame.trace))
     return items[position]
 
 
@@ -78,7 +80,8 @@ def _entries(x: Value, expr: ast.Index, frame: Frame) -> list[tuple[Any, Any]]:
         fail(say.two_ellipses(read[dots[1]][1].span, frame.trace))
     used = sum(1 for meaning, _ in read if meaning is not None and not isinstance(meaning, ast.Ellipsis))
     if used > len(x.shape):
-        fail(say.too_many_indices(used, str(x.type), expr.span, frame.trace))
+        made = blame.operand_labels([(x, expr.operand.span)], expr.span)
+        fail(say.too_many_indices(used, str(x.type), expr.span, made, frame.trace))
     full = [(ast.Slice(None, None, None, expr.span), expr)] * (len(x.shape) - used)
     at = dots[0] if dots else len(read)
     return read[:at] + full + read[at + 1 :]
@@ -105,7 +108,7 @@ def _apply(x: Value, entries: list[tuple[Any, Any]], expr: ast.Index, frame: Fra
         elif isinstance(meaning, ast.Slice):
             start, stop, step = _bounds(meaning, size, frame)
         else:
-            start = _position(meaning, size, written, frame)
+            start = _position(meaning, size, written, x, axis - 1, expr, frame)
             starts.append(start)
             stops.append(start + 1)
             steps.append(1)
@@ -155,17 +158,32 @@ def _edge(expr: ast.Expr | None, size: Size, default: Size, frame: Frame) -> Siz
     over = meaning - size
     if isinstance(over, int):
         return size if over > 0 else meaning
+    if _is_negative(over - 1):
+        return meaning
     frame.ctx.checks.append(Check(meaning, size, frame.origin(expr.span), "<="))
     return meaning
 
 
-def _position(meaning: Any, size: Size, written: Any, frame: Frame) -> Size:
+def _is_negative(size: Size) -> bool:
+    """Whether a size is negative for all numbers of its dims, which are 1 or more."""
+    if isinstance(size, int):
+        return size < 0
+    plain = all(isinstance(atom, Symbol) for monomial, _ in size.terms for atom, _ in monomial)
+    falls = all(factor < 0 for monomial, factor in size.terms if monomial)
+    return plain and falls and sum(factor for _, factor in size.terms) < 0
+
+
+def _position(
+    meaning: Any, size: Size, written: Any, x: Value, axis: int, expr: ast.Index, frame: Frame
+) -> Size:
     """A static integer as a place on an axis; out of range is an error where it can be told."""
     place = meaning + size if isinstance(meaning, int) and meaning < 0 else meaning
     over = place - size
     if (isinstance(place, int) and place < 0) or (isinstance(over, int) and over >= 0):
-        fail(say.static_index_out_of_range(meaning, size, written.span, frame.trace))
-    if not isinstance(over, int):
+        what = f"axis {axis} of {x.type}"
+        made = blame.operand_labels([(x, expr.operand.span)], expr.span)
+        fail(say.static_index_out_of_range(meaning, size, what, written.span, made, frame.trace))
+    if not _is_negative(over):
         frame.ctx.checks.append(Check(place + 1, size, frame.origin(written.span), "<="))
     return place
 

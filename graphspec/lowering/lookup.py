@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import names as say
+from graphspec.diagnostics.catalogue._register import suggestions
 from graphspec.ir import DType, Input, Scalar, Symbolic, Value
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail, join, lift
 from graphspec.syntax import ast
@@ -83,13 +85,28 @@ def _unknown(path: ast.Path, frame: Frame) -> Any:
     head, _, rest = text.partition(".")
     layer = frame.names.get(head)
     if isinstance(layer, LayerRef) and rest:
-        uses = [n for n in frame.ctx.values if n.endswith("." + rest) and not n.startswith(head + ".")]
-        return say.value_of_a_layer(text, head, sorted(uses), path.span, frame.trace)
-    if not frame.is_file and frame.ctx.places and text in frame.ctx.places and not frame.home.is_std:
-        return say.not_visible_in_a_body(text, path.span, frame.ctx.places[text], frame.trace)
+        applied = [join(frame.values, a) or a for a in frame.ctx.applications.get(layer.path, [])]
+        known = [n for n in frame.ctx.values if any(n.startswith(f"{a}.") for a in applied)]
+        uses = [n for n in known if n.endswith(f".{rest}")]
+        close = suggestions(rest, [n.partition(".")[2] for n in known])
+        guesses = uses or [n for n in known if close and n.endswith(f".{close[0]}")]
+        return say.value_of_a_layer(text, head, guesses, bool(uses), path.span, frame.trace)
+    outside = _in_the_file(text, frame)
+    if outside is not None:
+        return say.not_visible_in_a_body(text, path.span, outside, frame.trace)
     if function_exists(text, frame):
         return say.function_as_value(text, path.span, frame.trace)
     return say.unknown_name(text, known_names(frame), path.span, frame.trace)
+
+
+def _in_the_file(text: str, frame: Frame) -> Span | None:
+    """Where the file has a name that a body of it does not see."""
+    if frame.is_file or frame.home.is_std:
+        return None
+    dim = frame.ctx.dims.get(text)
+    if dim is not None:
+        return dim.origin.span if dim.origin else None
+    return frame.ctx.places.get(text)
 
 
 def describe(meaning: Any) -> str:

@@ -110,11 +110,12 @@ def _cannot_tell(checks: Iterable[Check]) -> Iterator[Diagnostic]:
     """A note for each pair of sizes that only numbers can compare."""
     seen: set[tuple[Size, Size, Span | None]] = set()
     for check in checks:
+        if check.relation != "==":
+            continue  # an ordinary bound of a slice
         place = check.origin.span if check.origin else None
         if (check.left, check.right, place) not in seen:
             seen.add((check.left, check.right, place))
-            words = "equal" if check.relation == "==" else "at most"
-            yield say_types.cannot_tell_sizes(str(check.left), words, str(check.right), place)
+            yield say_types.cannot_tell_sizes(str(check.left), str(check.right), place)
 
 
 def lower_expression(module: Module, text: str, name: str = "<expression>") -> tuple[Value, ...]:
@@ -246,12 +247,13 @@ def _apply_inits(file: ast.File, frame: Frame) -> dict[str, Declared]:
     """`init PATTERN ~ sampler`: later lines win; a pattern that matches nothing is an error."""
     ctx = frame.ctx
     changed: dict[str, Declared] = {}
+    is_whole = not ctx.errors.met  # else a parameter may be missing only because its line failed
     for statement in file.statements:
         if not isinstance(statement, ast.Init):
             continue
         pattern = statement.pattern.text
         hit = [d for d in ctx.declared.values() if d.kind in ("param", "buffer") and matches(pattern, d.name)]
-        if not hit and not ctx.errors.met:
+        if not hit and is_whole:
             known = [d.name for d in ctx.declared.values() if d.kind in ("param", "buffer")]
             ctx.report([say_names.init_matches_nothing(pattern, known, statement.pattern.span)])
         for declared in hit:

@@ -100,6 +100,8 @@ def run_all(statements: list[ast.Statement], frame: Frame) -> None:
         try:
             execute(statement, frame)
         except Failed as failure:
+            if isinstance(statement, ast.Require):
+                raise  # the rest of the body counts on it
             frame.ctx.report(failure.diagnostics)
             poison(statement, frame)
 
@@ -140,6 +142,8 @@ def _assign(statement: ast.Assign, frame: Frame) -> None:
     targets = statement.targets
     frame.statement = targets[0].path.text
     lone = targets[0].path.text if len(targets) == 1 else None
+    for target in targets:
+        bodies.refuse_second(target.path.text, target.path.span, frame)
     meaning = expressions.evaluate(statement.value, frame, lone)
     if lone is None:
         if not isinstance(meaning, tuple):

@@ -30,7 +30,8 @@ def _statements(file: ast.File, frame: Frame) -> Iterator[Diagnostic]:
     """A file that computes something and declares no result."""
     computes = any(isinstance(s, ast.Declare | ast.Assign) for s in file.statements)
     if computes and not frame.ctx.results:
-        yield say.no_result(file.span)
+        first = next(s for s in file.statements if isinstance(s, ast.Declare | ast.Assign))
+        yield say.no_result(first.span)
 
 
 def _values(file: ast.File, frame: Frame) -> Iterator[Diagnostic]:

@@ -51,9 +51,13 @@ def finding(message: str, **fields: object) -> Diagnostic:
 
 
 def suggestions(name: str, known: Iterable[str], most: int = 4) -> list[str]:
-    """The known names most like one that is not known: equal but for case first, then by similarity."""
+    """The known names most like one that is not known.
+
+    First those equal but for case, then those of the same letters (`gleu`: `gelu`), then by similarity.
+    """
     names = list(dict.fromkeys(known))
     folded = [k for k in names if k.lower() == name.lower()]
+    folded += [k for k in names if len(k) == len(name) and sorted(k) == sorted(name)]
     close = difflib.get_close_matches(name, names, n=most, cutoff=0.6)
     tail = [k for k in names if "." in k and k.rpartition(".")[2] == name]
     return list(dict.fromkeys([*folded, *close, *tail]))[:most]

@@ -36,7 +36,8 @@ def unknown_function(
         label = f"here {here}"
     else:
         label = f"here `{here}`"
-    fixes = (Fix(f"write `{edits[0].text}`", edits),) if edits else ()
+    is_name = len(edits) == 1 and edits[0].span == place
+    fixes = (Fix(label if is_name else _as_written(edits), edits),) if edits else ()
     return finding(
         f"unknown function `{name}`",
         primary=Label(place, label),
@@ -66,8 +67,8 @@ def unknown_argument(
         y = softmax(x, axis=1)      # right
     """
     close = [here] if here else suggestions(name, known)
-    fixes = (Fix(f"use `{close[0]}`", (Edit(place, close[0]),)),) if close else ()
     label = (f"here `{here}`" if here else f"did you mean `{close[0]}`?") if close else ""
+    fixes = (Fix(label, (Edit(place, close[0]),)),) if close else ()
     listed = ", ".join(f"`{k}`" for k in known)
     return finding(
         f"`{function}` has no argument `{name}`",
@@ -190,6 +191,15 @@ def fixed_by_layer(name: str, layer: str, place: Span, fixed: Span, trace: Trace
         secondary=(Label(fixed, "given here"),),
         trace=trace,
     )
+
+
+def _as_written(edits: Sequence[Edit]) -> str:
+    """What a group of edits makes of the text from the first to the last."""
+    text, at = "", edits[0].span.start
+    for edit in edits:
+        text += edit.span.source.text[at : edit.span.start] + edit.text
+        at = edit.span.end
+    return f"write `{text}`"
 
 
 # ---------------------------------------------------------------- bodies
@@ -444,11 +454,12 @@ def expression_owns(names: Sequence[str], place: Span) -> Diagnostic:
 def unknown_sampler(name: str, known: Sequence[str], place: Span, trace: Trace) -> Diagnostic:
     """What stands behind `~` is a sampler, which says how a tensor is drawn."""
     close = suggestions(name, known)
+    label = f"did you mean `{close[0]}`?" if close else ""
     return finding(
         f"`{name}` is no sampler",
-        primary=Label(place, f"did you mean `{close[0]}`?" if close else ""),
+        primary=Label(place, label),
         help=() if close else (f"the samplers are {', '.join(known)}",),
-        fixes=(Fix(f"use `{close[0]}`", (Edit(place, close[0]),)),) if close else (),
+        fixes=(Fix(label, (Edit(place, close[0]),)),) if close else (),
         trace=trace,
     )
 

@@ -21,9 +21,10 @@ def unknown_name(name: str, known: Iterable[str], place: Span, trace: Trace) -> 
         y = relu(h1)        # wrong, where the value is called `h`
     """
     close = suggestions(name, known)
-    fixes = (Fix(f"use `{close[0]}`", (Edit(place, close[0]),)),) if close else ()
     label = f"did you mean `{close[0]}`?" if close else "not known here"
-    more = (f"similar names: {', '.join(f'`{c}`' for c in close[1:])}",) if len(close) > 1 else ()
+    fixes = (Fix(label, (Edit(place, close[0]),)),) if close else ()
+    others = [f"`{c}`" for c in close[1:] if not c.startswith(f"{close[0]}.")]
+    more = (f"similar names: {', '.join(others)}",) if others else ()
     return finding(f"unknown name `{name}`", primary=Label(place, label), help=more, fixes=fixes, trace=trace)
 
 
@@ -43,24 +44,26 @@ def duplicate_name(name: str, place: Span, first: Span | None, trace: Trace) -> 
 
 
 @diagnostic()
-def needs_a_name(what: str, kind: str, place: Span, trace: Trace) -> Diagnostic:
+def needs_a_name(what: str, kind: str, offered: str, place: Span, trace: Trace) -> Diagnostic:
     """A call that owns weights has no name, so its parameters cannot be asked for, saved or loaded.
 
     y = linear(x, 3) / 2                # wrong: what would `weight` be called?
     y = (linear(x, 3) as fc) / 2        # right: `fc.weight`, `fc.bias`
     """
     kinds = {"param": "weights", "buffer": "state", "noise": "noise"}
-    name = what.rpartition(".")[2]
+    end = Span(place.source, place.end, place.end)
     return finding(
         f"this call of `{what}` owns {kinds.get(kind, kind)} and needs a name",
-        primary=Label(place, f"write `as {name}1` behind it"),
-        help=(f"for instance `{place.text.strip()} as {name}1`",) if "\n" not in place.text else (),
+        primary=Label(place, f"name it: `as {offered}`"),
+        fixes=(Fix(f"name it: `as {offered}`", (Edit(end, f" as {offered}"),)),),
         trace=trace,
     )
 
 
 @diagnostic()
-def value_of_a_layer(name: str, layer: str, uses: Sequence[str], place: Span, trace: Trace) -> Diagnostic:
+def value_of_a_layer(
+    name: str, layer: str, uses: Sequence[str], exact: bool, place: Span, trace: Trace
+) -> Diagnostic:
     """A value is asked of a layer, but values belong to its applications.
 
     layer enc = encoder(64)
@@ -68,12 +71,16 @@ def value_of_a_layer(name: str, layer: str, uses: Sequence[str], place: Span, tr
     b = enc(right)
     y = enc.embed       # wrong: `a.embed` or `b.embed`?
     """
-    shown = ", ".join(f"`{u}`" for u in uses)
+    shown = " or ".join(f"`{u}`" for u in uses[:4])
+    if not uses:
+        label = f"no application of `{layer}` makes it"
+    else:
+        label = f"one of its applications: {shown}" if exact else f"did you mean {shown}?"
+    fixes = (Fix(f"write `{uses[0]}`", (Edit(place, uses[0]),)),) if len(uses) == 1 else ()
     return finding(
         f"`{name}` is no value: `{layer}` is a layer, and values belong to its applications",
-        primary=Label(
-            place, f"one of {shown}?" if uses else f"`{layer}` is not applied in a way that makes it"
-        ),
+        primary=Label(place, label),
+        fixes=fixes,
         trace=trace,
     )
 
@@ -118,10 +125,14 @@ def cycle(steps: Sequence[tuple[str, Span]], trace: Trace) -> Diagnostic:
     b = a * 2           # wrong
     """
     names = [name for name, _ in steps]
-    ring = " -> ".join([*names, names[0]])
+    if len(steps) == 1:
+        return finding(
+            f"`{names[0]}` depends on itself", primary=Label(steps[0][1], f"needs `{names[0]}`"), trace=trace
+        )
+    ring = " needs ".join(f"`{name}`" for name in [names[-1], *names])
     (name, place), rest = steps[0], steps[1:]
     return finding(
-        f"these names depend on one another in a circle: {ring}",
+        f"names that need one another in a circle: {ring}",
         primary=Label(place, f"needs `{name}`"),
         secondary=tuple(Label(span, f"needs `{n}`") for n, span in rest),
         trace=trace,

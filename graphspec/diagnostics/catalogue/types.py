@@ -26,7 +26,6 @@ def type_rule(
     makers = {
         "dtype-mismatch": dtype_mismatch,
         "outer-product": outer_product,
-        "bad-argument": bad_argument,
         "gradient-of-tensor": gradient_of_tensor,
     }
     return makers.get(id, shape_mismatch)(message, place, operands, help, fixes, trace)
@@ -113,19 +112,6 @@ def outer_product(
 
 
 @diagnostic()
-def bad_argument(
-    message: str,
-    place: Span,
-    operands: tuple[Label, ...],
-    help: tuple[str, ...],
-    fixes: tuple[Fix, ...],
-    trace: Trace,
-) -> Diagnostic:
-    """A static argument has a value that the function does not take."""
-    return _refused(message, place, operands, help, fixes, trace)
-
-
-@diagnostic()
 def pattern_mismatch(
     function: str,
     pattern: str,
@@ -197,20 +183,26 @@ def unknown_dtype(name: str, place: Span) -> Diagnostic:
         "float": "f32", "float32": "f32", "float64": "f64", "double": "f64", "half": "f16", "float16": "f16",
         "int": "i64", "int64": "i64", "long": "i64", "int32": "i32", "boolean": "bool", "bool_": "bool",
     }  # fmt: skip
-    here = foreign.get(name) or next(iter(suggestions(name, DTYPES)), None)
-    fixes = (Fix(f"write `{here}`", (Edit(place, here),)),) if here else ()
+    close = suggestions(name, DTYPES)
+    here = foreign.get(name) or next(iter(close), None)
+    label = f"here `{here}`" if name in foreign else f"did you mean `{here}`?" if here else ""
     return finding(
         f"`{name}` is no dtype",
-        primary=Label(place, f"here `{here}`" if here else ""),
+        primary=Label(place, label),
         help=() if here else (f"the dtypes are {', '.join(DTYPES)}",),
-        fixes=fixes,
+        fixes=(Fix(label, (Edit(place, here),)),) if here else (),
     )
 
 
 @diagnostic()
-def not_a_size(what: str, place: Span, trace: Trace) -> Diagnostic:
+def not_a_size(what: str, divides: bool, place: Span, trace: Trace) -> Diagnostic:
     """A size is an integer, a const or static integer, a dim, or integer arithmetic on these."""
-    return finding(f"a size is an integer or a dim, not {what}", primary=Label(place), trace=trace)
+    return finding(
+        f"a size is an integer or a dim, not {what}",
+        primary=Label(place),
+        help=("`//` divides integers",) if divides else (),
+        trace=trace,
+    )
 
 
 @diagnostic()
@@ -241,15 +233,17 @@ def constraint_broken(constraint: str, values: Mapping[str, int], place: Span) -
 @diagnostic()
 def sizes_turned_out(left: str, a: int, right: str, b: int, relation: str, place: Span | None) -> Diagnostic:
     """Two sizes that could not be told apart by their symbols turned out not to fit."""
-    words = "equal" if relation == "==" else "in order"
+    one = left if left == str(a) else f"`{left}` = {a}"
+    other = right if right == str(b) else f"`{right}` = {b}"
+    words = "equal" if relation == "==" else "be at most"
     return finding(
-        f"`{left}` and `{right}` had to be {words} and are {a} and {b}",
+        f"{one} has to {words} {other}",
         primary=Label(place) if place is not None else None,
     )
 
 
 @diagnostic("note")
-def cannot_tell_sizes(left: str, words: str, right: str, place: Span | None) -> Diagnostic:
+def cannot_tell_sizes(left: str, right: str, place: Span | None) -> Diagnostic:
     """Two sizes are arithmetic over the same dims, and whether they agree depends on the numbers.
 
     They are compared when the numbers are known.  A constraint can settle it before:
@@ -257,9 +251,7 @@ def cannot_tell_sizes(left: str, words: str, right: str, place: Span | None) -> 
         dim N where N % 2 == 0          # then `N // 2 * 2` is `N`
     """
     return finding(
-        f"whether `{left}` is {words} `{right}` is checked once the sizes are known"
-        if words == "at most"
-        else f"whether `{left}` and `{right}` are {words} is checked once the sizes are known",
+        f"whether `{left}` and `{right}` are equal is checked once the sizes are known",
         primary=Label(place) if place is not None else None,
     )
 
@@ -294,7 +286,8 @@ def not_a_condition(what: str, place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def not_a_number(what: str, operator: str, place: Span, trace: Trace) -> Diagnostic:
     """An operator is used on something that is neither a number nor a tensor."""
-    return finding(f"`{operator}` takes numbers and tensors, not {what}", primary=Label(place), trace=trace)
+    takes = "tensors" if operator == "@" else "numbers and tensors"
+    return finding(f"`{operator}` takes {takes}, not {what}", primary=Label(place), trace=trace)
 
 
 @diagnostic()
@@ -304,9 +297,16 @@ def not_a_tensor(what: str, place: Span, trace: Trace) -> Diagnostic:
 
 
 @diagnostic()
-def none_in_arithmetic(place: Span, trace: Trace) -> Diagnostic:
+def none_in_arithmetic(place: Span, operator: Span, trace: Trace) -> Diagnostic:
     """Whether an optional argument is given is asked with `is none` and `is not none`."""
-    return finding("compare with `is none` or `is not none`", primary=Label(place), trace=trace)
+    meant = "is" if operator.text == "==" else "is not"
+    label = f"write `{meant} none`"
+    return finding(
+        f"`{operator.text}` does not compare with none",
+        primary=Label(place, label),
+        fixes=(Fix(label, (Edit(operator, meant),)),),
+        trace=trace,
+    )
 
 
 @diagnostic()
@@ -348,16 +348,17 @@ def cannot_unpack(targets: int, what: str, place: Span, trace: Trace) -> Diagnos
 @diagnostic()
 def loss_not_scalar(kind: str, name: str, type: str, place: Span) -> Diagnostic:
     """A loss is a scalar.  Say how the elements are reduced: `mean(...)`, `sum(...)`."""
+    label = "reduce it: `mean(...)` or `sum(...)`"
     fix = Fix(
-        "take the mean",
+        label,
         (
             Edit(Span(place.source, place.start, place.start), "mean("),
             Edit(Span(place.source, place.end, place.end), ")"),
         ),
     )
     return finding(
-        f"a {kind} is a scalar, and `{name}` is {type}",
-        primary=Label(place, "reduce it: `mean(...)` or `sum(...)`"),
+        f"{'an' if kind == 'objective' else 'a'} {kind} is a scalar, and `{name}` is {type}",
+        primary=Label(place, label),
         fixes=(fix,),
     )
 
@@ -365,7 +366,10 @@ def loss_not_scalar(kind: str, name: str, type: str, place: Span) -> Diagnostic:
 @diagnostic()
 def loss_not_floating(kind: str, name: str, type: str, place: Span) -> Diagnostic:
     """A loss is differentiated, so it is a floating-point number."""
-    return finding(f"a {kind} is a floating-point number, and `{name}` is {type}", primary=Label(place))
+    article = "an" if kind == "objective" else "a"
+    return finding(
+        f"{article} {kind} is a floating-point number, and `{name}` is {type}", primary=Label(place)
+    )
 
 
 @diagnostic()
@@ -381,15 +385,22 @@ def index_not_an_integer(what: str, place: Span, trace: Trace) -> Diagnostic:
 
 
 @diagnostic()
-def static_index_out_of_range(index: Any, size: Any, place: Span, trace: Trace) -> Diagnostic:
+def static_index_out_of_range(
+    index: Any, size: Any, what: str, place: Span, made: tuple[Label, ...], trace: Trace
+) -> Diagnostic:
     """A static index lies outside its axis.  Indices start at 0; negative ones count from the end."""
-    return finding(f"index {index} is out of range: the size is {size}", primary=Label(place), trace=trace)
+    return finding(
+        f"index {index} is outside of {what}",
+        primary=Label(place, f"the last index is {size - 1}"),
+        secondary=made,
+        trace=trace,
+    )
 
 
 @diagnostic()
-def too_many_indices(count: int, type: str, place: Span, trace: Trace) -> Diagnostic:
+def too_many_indices(count: int, type: str, place: Span, made: tuple[Label, ...], trace: Trace) -> Diagnostic:
     """More indices than the tensor has axes."""
-    return finding(f"{count} indices for a tensor {type}", primary=Label(place), trace=trace)
+    return finding(f"{count} indices for a tensor {type}", primary=Label(place), secondary=made, trace=trace)
 
 
 @diagnostic()

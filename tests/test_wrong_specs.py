@@ -1,0 +1,146 @@
+"""Each wrong spec in tests/wrong (but for syntax) gives exactly the diagnostics in the `.txt` beside it.
+
+A comment line may say how it is compiled: `# set: E=3`, `# of: sum(score)`, `# dtype: f64`,
+`# sizes: N=3`, `# train`, `# text` (as a text without a folder).
+A comment `# error: [id]` (or `# warning: [id]`, `# note: [id]`) says that its line has this diagnostic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from graphspec.diagnostics import Diagnostic, Fix, GraphSpecError
+from graphspec.diagnostics.catalogue import CATALOGUE
+from graphspec.diagnostics.render import render_text
+from graphspec.ir import DType
+from graphspec.lowering.lower import check_sizes, lower_expression, lower_file
+
+WRONG = Path(__file__).parent / "wrong"
+AREAS = ("names", "types", "definitions")
+CASES = sorted(path for area in AREAS for path in (WRONG / area).glob("*.gspec"))
+SETTING = re.compile(r"^# (set|of|dtype|sizes|train)\b:? ?(.*)", re.M)
+EXPECTED = re.compile(r"# (error|warning|note): \[([a-z0-9-]+)\]")
+
+
+def settings(text: str) -> dict[str, str]:
+    """How a wrong spec is to be compiled, from its comments."""
+    return {word: value.strip() for word, value in SETTING.findall(text)}
+
+
+def assignments(text: str) -> dict[str, object]:
+    """`N=3, width=0.5, name=abc` as the command line reads it."""
+    found: dict[str, object] = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.strip().partition("=")
+        words: dict[str, object] = {"true": True, "false": False}
+        number = re.fullmatch(r"-?\d+(\.\d+)?", value)
+        found[name] = words.get(value, (float(value) if number[1] else int(value)) if number else value)
+    return found
+
+
+def diagnostics(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Diagnostic]:
+    """Everything that is said about a spec: its errors, else its warnings and notes."""
+    monkeypatch.chdir(path.parent)
+    how = settings(path.read_text(encoding="utf-8"))
+    try:
+        module = lower_file(
+            path.name,
+            sets=assignments(how.get("set", "")),
+            dtype=DType(how["dtype"]) if "dtype" in how else None,
+            training="train" in how,
+        )
+        if "of" in how:
+            lower_expression(module, how["of"], "--of")
+    except GraphSpecError as error:
+        return list(error.diagnostics)
+    sizes = {name: n for name, n in assignments(how.get("sizes", "")).items() if isinstance(n, int)}
+    return [*module.warnings, *check_sizes(module, sizes)]
+
+
+def line_of(d: Diagnostic) -> int:
+    return d.primary.span.source.position(d.primary.span.start)[0] if d.primary else 0
+
+
+def identify(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", CASES, ids=identify)
+def test_a_wrong_spec_gives_exactly_these_diagnostics(
+    path: Path, expect: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch
+):
+    found = diagnostics(path, monkeypatch)
+    assert found
+    expect(path.with_suffix(".txt"), "\n\n".join(render_text(d) for d in found) + "\n")
+
+
+@pytest.mark.parametrize("path", CASES, ids=identify)
+def test_the_primary_place_is_the_line_that_expects_it(path: Path, monkeypatch: pytest.MonkeyPatch):
+    lines = path.read_text(encoding="utf-8").split("\n")
+    expected = sorted(
+        (number, severity, id)
+        for number, line in enumerate(lines, start=1)
+        for severity, id in EXPECTED.findall(line)
+    )
+    if not expected:
+        pytest.skip("its rendering says it all")
+    found = [
+        d for d in diagnostics(path, monkeypatch) if d.primary and d.primary.span.source.name == path.name
+    ]
+    assert expected == sorted(
+        (d.primary.span.source.position(d.primary.span.start)[0], d.severity, d.id)
+        for d in found
+        if d.primary
+    )
+
+
+@pytest.mark.parametrize("path", CASES, ids=identify)
+def test_no_line_of_the_library_is_blamed(path: Path, monkeypatch: pytest.MonkeyPatch):
+    for d in diagnostics(path, monkeypatch):
+        places = [label.span for label in (d.primary, *d.secondary) if label] + [
+            edit.span for fix in d.fixes for edit in fix.edits
+        ]
+        assert not any(span.source.name.startswith("std/") for span in places), d.id
+
+
+def applied(text: str, fixes: list[Fix]) -> str:
+    """The text with the edits of all fixes."""
+    edits = {(e.span.start, e.span.end, e.text) for fix in fixes for e in fix.edits}
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+@pytest.mark.parametrize("path", CASES, ids=identify)
+def test_each_fix_removes_what_it_fixes(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    text = path.read_text(encoding="utf-8")
+    found = diagnostics(path, monkeypatch)
+    fixed = [d for d in found if d.fixes]
+    if not fixed:
+        pytest.skip("nothing to fix")
+    repaired = tmp_path / path.name
+    repaired.write_text(applied(text, [d.fixes[0] for d in fixed]), encoding="utf-8")
+    left = [(d.id, line_of(d)) for d in diagnostics(repaired, monkeypatch)]
+    assert not [d.message for d in fixed if (d.id, line_of(d)) in left]
+
+
+def entries() -> list[str]:
+    """The ids of the areas that lowering reports."""
+    modules = [import_module(f"graphspec.diagnostics.catalogue.{area}") for area in AREAS]
+    return [
+        id
+        for id in CATALOGUE
+        for module in modules
+        if getattr(getattr(module, id.replace("-", "_"), None), "__module__", "") == module.__name__
+    ]
+
+
+def test_every_diagnostic_has_a_case():
+    texts = [path.with_suffix(".txt").read_text(encoding="utf-8") for path in CASES]
+    shown = {id for text in texts for id in re.findall(r"^\w+\[([a-z0-9-]+)\]", text, re.M)}
+    assert set(entries()) - shown == set()

@@ -5,6 +5,7 @@ from graphspec.ir.graph import Graph, Rewriter, Rule, reachable, rebuild, verify
 from graphspec.ir.op import (
     FUNCTIONS,
     OPS,
+    Alignment,
     Input,
     Literal,
     Node,
@@ -13,6 +14,7 @@ from graphspec.ir.op import (
     Tap,
     Value,
     apply,
+    broadcast_alignment,
     function,
     literal,
     made_at,
@@ -27,6 +29,7 @@ from graphspec.ir.types import DType, TensorType, TypeRuleError, broadcast
 __all__ = [
     "FUNCTIONS",
     "OPS",
+    "Alignment",
     "Body",
     "Box",
     "Call",
@@ -51,6 +54,7 @@ __all__ = [
     "Value",
     "apply",
     "broadcast",
+    "broadcast_alignment",
     "compute",
     "evaluate",
     "evaluate_number",

@@ -9,15 +9,19 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast, dataclass_transform
 
 from graphspec.diagnostics import Span
 from graphspec.ir.scalars import Number, Scalar, evaluate_number
-from graphspec.ir.sizes import Symbolic
+from graphspec.ir.sizes import Size, Symbolic
 from graphspec.ir.types import TensorType, TypeRuleError
 
 if TYPE_CHECKING:
     from graphspec.ir.samples import Sample
+
+
+#: for each axis of a result, and each input, an axis of the input or None (see `Op.alignment`)
+Alignment: TypeAlias = "tuple[tuple[int | None, ...], ...]"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,6 +69,30 @@ class Op:
         `gy` is the cotangent of the result `y`; for several results both are tuples.
         """
         raise NotImplementedError(f"{self.name} has no derivative")
+
+    def batch(
+        self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]
+    ) -> Value | tuple[Value, ...]:
+        """The op applied to `size` sets of operands at once; the results carry a new leading axis.
+
+        The operands marked in `batched`, at least one, carry that axis; the others are the same in
+        every set.  What an elementwise op does follows from broadcasting; the others say it.
+        """
+        if self.is_elementwise:
+            return apply(self, *_aligned(inputs, batched))
+        raise NotImplementedError(f"{self.name} has no batching rule")
+
+    def alignment(self, *inputs: Any, **named: Any) -> Alignment:
+        """Which axes run together: for each axis of the result, and for each input, the axis of the
+        input along which it runs, or None.
+
+        Element i along an axis of the result depends on element i along the input's axis only.  Of an
+        input with None there the result needs more, or the input has no such axis.  To say less than
+        is true is safe: nothing, here, but for elementwise ops.
+        """
+        if self.is_elementwise and isinstance(y := self.infer(*inputs), TensorType):
+            return broadcast_alignment(y, *inputs)
+        return ()
 
     def source(self, out: str, /, *inputs: Any, **named: Any) -> str:
         """A Python expression of `xp` (numpy or cupy) and the inputs.
@@ -134,7 +162,9 @@ T = TypeVar("T", bound=type[Op])
 def op(cls: T) -> T:
     """Make a subclass of `Op` a frozen dataclass and register it under its snake_case name."""
     # dataclass compiles methods for each class: a third of a millisecond, for most ops in vain
-    has_fields = any(not kind.startswith("ClassVar") for kind in cls.__dict__.get("__annotations__", {}).values())
+    has_fields = any(
+        not kind.startswith("ClassVar") for kind in cls.__dict__.get("__annotations__", {}).values()
+    )
     made = cast(T, dataclass(frozen=True, eq=False, repr=False)(cls)) if has_fields else cls
     made.name = made.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
     made.field_names = tuple(f.name for f in dataclasses.fields(made))
@@ -185,6 +215,12 @@ class Tap(Op):
 
     def vjp(self, gy: Value, y: Value, *inputs: Value) -> tuple[Value | None, ...]:
         return (gy,)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(self, *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return broadcast_alignment(x, x)
 
     def source(self, out: str, *inputs: str) -> str:
         return inputs[0]
@@ -330,6 +366,26 @@ def operand(value: Operand, like: Value) -> Value:
     return value if isinstance(value, Value) else literal(value, like.dtype)
 
 
+def broadcast_alignment(y: TensorType, *inputs: TensorType) -> Alignment:
+    """The alignment of operands that are broadcast to the type `y`, from their last axis on."""
+    return tuple(
+        tuple(axis if (axis := k - y.rank + x.rank) >= 0 and x.shape[axis] == size else None for x in inputs)
+        for k, size in enumerate(y.shape)
+    )
+
+
+def _aligned(inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> list[Value]:
+    """Operands of one rank, but for scalars: axes of size 1 are put in front, behind the new axis."""
+    ranks = [len(x.shape) - has_axis for x, has_axis in zip(inputs, batched, strict=True)]
+    rank = max(ranks)
+    made: list[Value] = []
+    for x, own, has_axis in zip(inputs, ranks, batched, strict=True):
+        lead = x.shape[:1] if has_axis else (1,) * (rank > 0 and own > 0)
+        shape = (*lead, *(1,) * (rank - own), *x.shape[has_axis:]) if lead else x.shape
+        made.append(x if shape == x.shape else apply(OPS["reshape"](shape), x))  # type: ignore[call-arg]
+    return made
+
+
 def _binary(name: str, left: Operand, right: Operand) -> Value:
     like = left if isinstance(left, Value) else right
     assert isinstance(like, Value)
@@ -339,6 +395,7 @@ def _binary(name: str, left: Operand, right: Operand) -> Value:
 __all__ = [
     "FUNCTIONS",
     "OPS",
+    "Alignment",
     "Input",
     "Literal",
     "Node",
@@ -349,6 +406,7 @@ __all__ = [
     "TypeRuleError",
     "Value",
     "apply",
+    "broadcast_alignment",
     "function",
     "literal",
     "made_at",

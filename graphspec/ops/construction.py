@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphspec.ir import (
+    Alignment,
     DType,
     Op,
     Sample,
@@ -38,6 +39,9 @@ class Arange(Op):
 
     def vjp(self, gy: Value, y: Value) -> tuple[()]:
         return ()
+
+    def alignment(self) -> Alignment:
+        return ((),)
 
     def source(self, out: str) -> str:
         return f"xp.copyto({out}, xp.arange({self.size}))"

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from graphspec.ir import Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, broadcast, op, same
+from graphspec.ir import (
+    Alignment,
+    Box,
+    Op,
+    Sample,
+    Size,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    broadcast,
+    broadcast_alignment,
+    op,
+    same,
+)
 from graphspec.ops.rules import require_number
-from graphspec.ops.shape import Reshape, swap_last
+from graphspec.ops.shape import Reshape, cut_axis, fold_axes, move_axis, swap_last
 
 
 @op
@@ -49,6 +63,41 @@ class Matmul(Op):
             # one product over all rows, not one for each leading index and a sum over them
             return gx, swap_last(_rows(x)) @ _rows(gz)
         return gx, swap_last(x) @ gz
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        x, y = inputs
+        x_rank, y_rank = (len(v.shape) - own for v, own in zip(inputs, batched, strict=True))
+        if not batched[1] and y_rank <= 2:
+            return x @ y  # numpy's own leading axes: one product for all rows
+        if x_rank == 1:
+            row = _reshape(x, (*x.shape[:-1], 1, x.shape[-1]))
+            z = self.batch(size, (row, y), batched)
+            return _reshape(z, (*z.shape[:-1],) if y_rank == 1 else (*z.shape[:-2], z.shape[-1]))
+        if y_rank == 1:
+            z = self.batch(size, (x, _reshape(y, (*y.shape, 1))), batched)
+            return _reshape(z, z.shape[:-1])
+        if batched[0] and batched[1]:
+            rank = max(x_rank, y_rank)
+            x, y = (
+                _reshape(v, (size, *(1,) * (rank - own), *v.shape[1:])) if own < rank else v
+                for v, own in ((x, x_rank), (y, y_rank))
+            )
+            return x @ y
+        # one operand serves all: the sets become further rows or columns of the other, in one product
+        if batched[0]:
+            z = fold_axes(move_axis(x, 0, x_rank - 2), x_rank - 2) @ y
+            at = len(z.shape) - 2
+            return move_axis(cut_axis(z, at, (size, x.shape[-2])), at, 0)
+        z = x @ fold_axes(move_axis(y, 0, y_rank - 1), y_rank - 1)
+        at = len(z.shape) - 1
+        return move_axis(cut_axis(z, at, (size, y.shape[-1])), at, 0)
+
+    def alignment(self, x: TensorType, y: TensorType) -> Alignment:
+        z = self.infer(x, y)
+        lead = z.with_shape(z.shape[: z.rank - (x.rank > 1) - (y.rank > 1)])
+        heads = (x.with_shape(x.shape[:-2]), y.with_shape(y.shape[:-2]))
+        rows = ((x.rank - 2, None),) * (x.rank > 1)
+        return (*broadcast_alignment(lead, *heads), *rows, *((None, y.rank - 1),) * (y.rank > 1))
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

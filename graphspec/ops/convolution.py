@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphspec.ir import Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, op, same
+from graphspec.ir import Alignment, Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, op, same
 from graphspec.ir.types import same_shape
 from graphspec.ops.rules import pair, require_float, require_rank
+from graphspec.ops.shape import cut_axis, fold_axes, move_axis
 from graphspec.ops.windows import check_window, window_count
 
 #: bytes of working storage: as many images are worked on at a time as fit into a cache of that size
@@ -20,7 +21,7 @@ class Sliding(Op):
     stride: tuple[int, int]
     padding: tuple[int, int]
     dilation: tuple[int, int]
-    groups: int
+    groups: Size
 
     def convolved(self, x: TensorType, weight: TensorType) -> TensorType:
         """The type of the convolution of x with weight."""
@@ -29,7 +30,7 @@ class Sliding(Op):
         require_rank(name, "x", x, 4, "[N, C, H, W]")
         require_rank(name, "weight", weight, 4, "[O, C/groups, KH, KW]")
         channels, results = x.shape[1], weight.shape[0]
-        if self.groups < 1:
+        if isinstance(self.groups, int) and self.groups < 1:
             raise TypeRuleError(f"`groups` must be at least 1, not {self.groups}")
         if any(isinstance(left := size % self.groups, int) and left for size in (channels, results)):
             raise TypeRuleError(
@@ -64,6 +65,22 @@ class Sliding(Op):
         columns = TensorType(x.dtype, (count * per_image,))
         return (columns, TensorType(x.dtype, (count, product))) if with_products else (columns,)
 
+    def with_sets(self, size: Size) -> Op:
+        """The op on `size` sets of operands whose channels stand side by side: each set has its groups."""
+        return replace(self, groups=size * self.groups)
+
+    def join_channels(self, x: Value, axis: int) -> Value:
+        """x[size, ..., G * C, ...], `axis` without the leading one being the channels, as
+        [..., G * size * C, ...]: in each group the channels of all sets.
+        """
+        x = cut_axis(x, axis + 1, (self.groups, x.shape[axis + 1] // self.groups))
+        return fold_axes(fold_axes(move_axis(x, 0, axis + 1), axis + 1), axis)
+
+    def cut_channels(self, y: Value, axis: int, size: Size) -> Value:
+        """The inverse of `join_channels`: [size, ..., G * C, ...]."""
+        y = cut_axis(y, axis, (self.groups, size, y.shape[axis] // (size * self.groups)))
+        return fold_axes(move_axis(y, axis + 1, 0), axis + 1)
+
     def is_pointwise(self, weight: TensorType) -> bool:
         """Whether each window is a single place and each place is a window: x itself holds the columns."""
         return weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
@@ -92,6 +109,18 @@ class Convolution(Sliding):
 
     def vjp(self, gy: Value, y: Value, x: Value, weight: Value) -> tuple[Value, Value]:
         return input_adjoint(self, gy, weight, x), weight_adjoint(self, gy, x, weight)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        x, weight = inputs
+        if not batched[1]:
+            return _cut_images(apply(self, fold_axes(x, 0), weight), size)
+        if not batched[0]:
+            return self.cut_channels(apply(self, x, self.join_channels(weight, 0)), 1, size)
+        y = apply(self.with_sets(size), fold_axes(move_axis(x, 0, 1), 1), fold_axes(weight, 0))
+        return _cut_sets(y, size)
+
+    def alignment(self, x: TensorType, weight: TensorType) -> Alignment:
+        return (0, None), (None, 0), (None, None), (None, None)
 
     def scratch(self, x: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
         return self.storage(x, weight, with_products=False)
@@ -149,6 +178,19 @@ class ConvolutionInputAdjoint(Sliding):
     def vjp(self, gx: Value, x: Value, g: Value, weight: Value) -> tuple[Value, Value]:
         return convolve(self, gx, weight), weight_adjoint(self, g, gx, weight)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        g, weight = inputs
+        if not batched[1]:
+            return _cut_images(apply(self, fold_axes(g, 0), weight), size)
+        if not batched[0]:
+            joined = fold_axes(move_axis(weight, 0, 1), 1)
+            return self.cut_channels(apply(self, g, joined), 1, size)
+        x = apply(self.with_sets(size), fold_axes(move_axis(g, 0, 1), 1), fold_axes(weight, 0))
+        return _cut_sets(x, size)
+
+    def alignment(self, g: TensorType, weight: TensorType) -> Alignment:
+        return (0, None), (None, 1 if self.groups == 1 else None), (None, None), (None, None)
+
     def scratch(self, g: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
         return self.storage(self.infer(g, weight), weight, with_products=False)
 
@@ -185,6 +227,20 @@ class ConvolutionWeightAdjoint(Sliding):
     def vjp(self, gw: Value, weight: Value, g: Value, x: Value) -> tuple[Value, Value]:
         return convolve(self, x, gw), input_adjoint(self, g, gw, x)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        g, x = inputs
+        if not batched[1]:
+            return self.cut_channels(apply(self, self.join_channels(g, 1), x), 0, size)
+        if not batched[0]:
+            weight = cut_axis(apply(self, g, self.join_channels(x, 1)), 1, (size, x.shape[2] // self.groups))
+            return move_axis(weight, 1, 0)
+        lined = (fold_axes(move_axis(v, 0, 1), 1) for v in (g, x))
+        weight = apply(self.with_sets(size), *lined)
+        return cut_axis(weight, 0, (size, g.shape[2]))
+
+    def alignment(self, g: TensorType, x: TensorType) -> Alignment:
+        return (1, None), (None, 1 if self.groups == 1 else None), (None, None), (None, None)
+
     def scratch(self, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
         return self.storage(x, self.infer(g, x), with_products=True)
 
@@ -196,6 +252,16 @@ class ConvolutionWeightAdjoint(Sliding):
             Sample(cls((1, 2), (1, 0), (1, 1), 2, (2, 3)), (Box((1, 6, 4, 2)), Box((1, 4, 3, 5)))),
             Sample(cls((1, 1), (0, 0), (1, 1), 1, (1, 1)), (Box((2, 4, 2, 3)), Box((2, 3, 2, 3)))),
         )
+
+
+def _cut_images(y: Value, size: Size) -> Value:
+    """y[size * N, ...] as [size, N, ...]."""
+    return cut_axis(y, 0, (size, y.shape[0] // size))
+
+
+def _cut_sets(y: Value, size: Size) -> Value:
+    """y[N, size * C, ...], the channels of each set side by side, as [size, N, C, ...]."""
+    return move_axis(cut_axis(y, 1, (size, y.shape[1] // size)), 1, 0)
 
 
 def _require_result(g: TensorType, expected: TensorType) -> None:

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from graphspec.ir import Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, broadcast, op, same
+from graphspec.ir import (
+    Alignment,
+    Box,
+    Op,
+    Sample,
+    Size,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    broadcast,
+    broadcast_alignment,
+    op,
+    same,
+)
 from graphspec.ir.types import same_shape
+from graphspec.ops.construction import Arange
 from graphspec.ops.rules import normal_axis, require_integer
+from graphspec.ops.shape import Reshape, every, move_axis, spread
 
 CUBE = Box((2, 3, 4))
 PLACES = Box((2,), values=[2, 0], kind="int")
@@ -35,6 +51,28 @@ class Gather(Op):
 
     def vjp(self, gy: Value, y: Value, x: Value, *indices: Value) -> tuple[Value | None, ...]:
         return apply(ScatterAdd(self.axis, x.shape), gy, *indices), *(None for _ in indices)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        (x, *indices), axis = inputs, self.axis
+        if not any(batched[1:]):
+            return apply(Gather(axis + 1), x, *indices)
+        aligned = _aligned_indices(size, indices, batched[1:])
+        if batched[0]:
+            # the sets are one more axis that is read at computed places: each set at its own
+            x, aligned = move_axis(x, 0, axis), [_places(size, aligned[0]), *aligned]
+        return move_axis(apply(Gather(axis), x, *aligned), axis, 0)
+
+    def alignment(self, x: TensorType, *indices: TensorType) -> Alignment:
+        y = self.infer(x, *indices)
+        end = self.axis + len(indices)
+        after = x.rank - end
+        none = (None,) * len(indices)
+        middle = x.with_shape(y.shape[self.axis : y.rank - after])
+        return (
+            *((k, *none) for k in range(self.axis)),
+            *((None, *axes) for axes in broadcast_alignment(middle, *indices)),
+            *((end + k, *none) for k in range(after)),
+        )
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -74,6 +112,22 @@ class ScatterAdd(Op):
     def vjp(self, gy: Value, y: Value, g: Value, *indices: Value) -> tuple[Value | None, ...]:
         return apply(Gather(self.axis), gy, *indices), *(None for _ in indices)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        (g, *indices), axis = inputs, self.axis
+        if not any(batched[1:]):
+            return apply(ScatterAdd(axis + 1, (size, *self.shape)), g, *indices)
+        aligned = _aligned_indices(size, indices, batched[1:])
+        g = move_axis(g if batched[0] else spread(g, size), 0, axis)
+        shape = (*self.shape[:axis], size, *self.shape[axis:])
+        return move_axis(apply(ScatterAdd(axis, shape), g, _places(size, aligned[0]), *aligned), axis, 0)
+
+    def alignment(self, g: TensorType, *indices: TensorType) -> Alignment:
+        none = (None,) * len(indices)
+        rank, end = len(self.shape), self.axis + len(indices)
+        return tuple(
+            (k if k < self.axis else k - rank + g.rank if k >= end else None, *none) for k in range(rank)
+        )
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         column = Box((3, 1), values=[[3], [0], [3]], kind="int")
@@ -105,6 +159,12 @@ class TakeAlongAxis(Op):
 
     def vjp(self, gy: Value, y: Value, x: Value, indices: Value) -> tuple[Value, None]:
         return apply(AddAlongAxis(self.axis, x.shape[self.axis]), gy, indices), None
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(TakeAlongAxis(self.axis + 1), *every(size, inputs, batched))
+
+    def alignment(self, x: TensorType, indices: TensorType) -> Alignment:
+        return tuple((None if k == self.axis else k, k) for k in range(x.rank))
 
     @classmethod
     def make(cls, x: Value, indices: Value, axis: int) -> Value:
@@ -143,6 +203,12 @@ class AddAlongAxis(Op):
     def vjp(self, gy: Value, y: Value, g: Value, indices: Value) -> tuple[Value, None]:
         return apply(TakeAlongAxis(self.axis), gy, indices), None
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(AddAlongAxis(self.axis + 1, self.size), *every(size, inputs, batched))
+
+    def alignment(self, g: TensorType, indices: TensorType) -> Alignment:
+        return tuple((None, None) if k == self.axis else (k, k) for k in range(g.rank))
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return (
@@ -150,6 +216,21 @@ class AddAlongAxis(Op):
             Sample(cls(0, 3), (Box((4, 2)), Box((4, 2), 0, 3, "int"))),
             Sample(cls(1, 3), (Box((2, 2), -9, 9, "int"), Box((2, 2), 0, 3, "int"))),
         )
+
+
+def _aligned_indices(size: Size, indices: list[Value], batched: tuple[bool, ...]) -> list[Value]:
+    """Indices that broadcast along a new leading axis, which those of `batched` have."""
+    rank = max(len(index.shape) - own for index, own in zip(indices, batched, strict=True))
+    made: list[Value] = []
+    for index, own in zip(indices, batched, strict=True):
+        lead, rest = ((size,), index.shape[1:]) if own else ((1,), index.shape)
+        made.append(Reshape.make(index, (*lead, *(1,) * (rank - len(rest)), *rest)))
+    return made
+
+
+def _places(size: Size, like: Value) -> Value:
+    """0, 1, ... along the leading axis, to stand beside an index."""
+    return Reshape.make(apply(Arange(size)), (size, *(1,) * (len(like.shape) - 1)))
 
 
 def _require_like(what: str, x: TensorType, indices: TensorType, axis: int) -> None:

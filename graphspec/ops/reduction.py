@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphspec.ir import Box, DType, Op, Sample, TensorType, TypeRuleError, Value, apply, op
+from graphspec.ir import (
+    Alignment,
+    Box,
+    DType,
+    Op,
+    Sample,
+    Size,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    op,
+)
 from graphspec.ops.comparison import Equal
 from graphspec.ops.rounding import Cast
 from graphspec.ops.rules import normal_axes, normal_axis, require_bool, require_number
@@ -38,12 +50,23 @@ class Reduction(Op):
         g = g if g.shape == kept else apply(Reshape(kept), g)
         return g if g.shape == x.shape else apply(BroadcastTo(x.shape), g)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(replace(self, axis=tuple(a + 1 for a in self.axis)), *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return _kept(x.rank, self.axis, self.keepdims)
+
     def source(self, out: str, x: str) -> str:
         return f"xp.{self.name}({x}, axis={self.axis}, keepdims={self.keepdims}, out={out})"
 
     @classmethod
     def make(cls, x: Value, axis: tuple[int, ...] | None = None, keepdims: bool = False) -> Value:
         return apply(cls(normal_axes(cls.name, axis, len(x.shape)), keepdims), x)
+
+
+def _kept(rank: int, gone: tuple[int, ...], keepdims: bool) -> Alignment:
+    """The alignment of what has lost some axes, or has kept them with size 1."""
+    return tuple((None if k in gone else k,) for k in range(rank) if keepdims or k not in gone)
 
 
 @op
@@ -176,6 +199,12 @@ class Argmax(Op):
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[None]:
         return (None,)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(Argmax(self.axis + 1, self.keepdims), *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return _kept(x.rank, (self.axis,), self.keepdims)
+
     def source(self, out: str, x: str) -> str:
         return f"xp.argmax({x}, axis={self.axis}, keepdims={self.keepdims}, out={out})"
 
@@ -210,6 +239,12 @@ class Cumsum(Op):
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         turned = apply(Cumsum(self.axis), apply(Flip((self.axis,)), gy))
         return (apply(Flip((self.axis,)), turned),)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(Cumsum(self.axis + 1), *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return _kept(x.rank, (self.axis,), keepdims=True)
 
     def source(self, out: str, x: str) -> str:
         return f"xp.cumsum({x}, axis={self.axis}, dtype={out}.dtype, out={out})"

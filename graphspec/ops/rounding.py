@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from graphspec.ir import Box, DType, Op, Sample, TensorType, Value, apply, op
+from graphspec.ir import (
+    Alignment,
+    Box,
+    DType,
+    Op,
+    Sample,
+    Size,
+    TensorType,
+    Value,
+    apply,
+    broadcast_alignment,
+    op,
+)
 from graphspec.ops.rules import require_float, require_number
 
 AWAY_FROM_STEPS = Box((2, 3), values=[[-1.7, -0.4, 0.3], [0.6, 1.2, 2.6]])
@@ -190,6 +202,12 @@ class StopGradient(Op):
 
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[None]:
         return (None,)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(self, *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return broadcast_alignment(x, x)
 
     def source(self, out: str, x: str) -> str:
         return x

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from graphspec.ir import Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, op, same
+from collections.abc import Iterable
+
+from graphspec.ir import (
+    Alignment,
+    Box,
+    Op,
+    Sample,
+    Size,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    broadcast_alignment,
+    op,
+    same,
+)
 from graphspec.ir.sizes import product
 from graphspec.ir.types import format_shape
 from graphspec.ops.rules import normal_axes, normal_axis, require_one_dtype
@@ -32,6 +47,14 @@ class Reshape(Op):
 
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         return (apply(Reshape(x.shape), gy),)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(Reshape((size, *self.shape)), *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        # axes of one size with equally many elements in front of them
+        own = {(product(x.shape[:a]), s): a for a, s in enumerate(x.shape) if s != 1}
+        return tuple((own.get((product(self.shape[:k]), s)),) for k, s in enumerate(self.shape))
 
     def source(self, out: str, x: str) -> str:
         return f"xp.reshape({x}, {self.shape})"
@@ -96,6 +119,12 @@ class Transpose(Op):
         back = tuple(self.axes.index(k) for k in range(len(self.axes)))
         return (apply(Transpose(back), gy),)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(Transpose((0, *(a + 1 for a in self.axes))), *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return tuple((axis,) for axis in self.axes)
+
     def source(self, out: str, x: str) -> str:
         return f"xp.transpose({x}, {self.axes})"
 
@@ -137,6 +166,15 @@ class BroadcastTo(Op):
 
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         return (gy,)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        (x,) = inputs
+        new = (1,) * (len(self.shape) - len(x.shape) + 1)
+        x = apply(Reshape((size, *new, *x.shape[1:])), x) if new else x
+        return apply(BroadcastTo((size, *self.shape)), x)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return broadcast_alignment(x.with_shape(self.shape), x)
 
     def source(self, out: str, x: str) -> str:
         return f"xp.broadcast_to({x}, {self.shape})"
@@ -182,6 +220,13 @@ class Slice(Op):
 
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         return (apply(Embed(x.shape, self.starts, self.steps), gy),)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(Slice((0, *self.starts), (size, *self.stops), (1, *self.steps)), *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        parts = zip(self.starts, self.stops, self.steps, x.shape, strict=True)
+        return tuple((k if part == (0, part[3], 1, part[3]) else None,) for k, part in enumerate(parts))
 
     def source(self, out: str, x: str) -> str:
         parts = [
@@ -236,6 +281,16 @@ class Embed(Op):
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         return (apply(Slice(self.starts, self.stops(x.shape), self.steps), gy),)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        made = Embed((size, *self.shape), (0, *self.starts), (1, *self.steps), self.value)
+        return apply(made, *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        # as large as x: there is no room but for x as it is
+        return tuple(
+            (k if own == s else None,) for k, (own, s) in enumerate(zip(x.shape, self.shape, strict=True))
+        )
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return (
@@ -263,6 +318,12 @@ class Flip(Op):
 
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         return (apply(Flip(self.axis), gy),)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(Flip(tuple(a + 1 for a in self.axis)), *inputs)
+
+    def alignment(self, x: TensorType) -> Alignment:
+        return tuple((None if k in self.axis else k,) for k in range(x.rank))
 
     def source(self, out: str, x: str) -> str:
         return f"xp.flip({x}, {self.axis})"
@@ -317,6 +378,12 @@ class Concat(Op):
             start = stop
         return tuple(parts)
 
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        return apply(Concat(self.axis + 1), *every(size, inputs, batched))
+
+    def alignment(self, *xs: TensorType) -> Alignment:
+        return tuple((None if k == self.axis else k,) * len(xs) for k in range(xs[0].rank))
+
     def source(self, out: str, *xs: str) -> str:
         return f"xp.concatenate(({', '.join(xs)},), axis={self.axis}, out={out})"
 
@@ -355,3 +422,36 @@ def slice_axis(x: Value, axis: int, start: Size, stop: Size) -> Value:
     if stops == x.shape and starts == (0,) * len(starts):
         return x
     return apply(Slice(starts, stops, (1,) * len(x.shape)), x)
+
+
+def spread(x: Value, size: Size) -> Value:
+    """x repeated along a new leading axis."""
+    return apply(BroadcastTo((size, *x.shape)), x)
+
+
+def every(size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> tuple[Value, ...]:
+    """The operands of a batching rule, each with the new leading axis."""
+    return tuple(x if own else spread(x, size) for x, own in zip(inputs, batched, strict=True))
+
+
+def move_axis(x: Value, source: int, target: int) -> Value:
+    """x with one axis at another place, the others in their order; where nothing moves, by a reshape."""
+    axes = [k for k in range(len(x.shape)) if k != source]
+    axes.insert(target, source)
+    shape = tuple(x.shape[k] for k in axes)
+    passed = x.shape[min(source, target) : max(source, target) + 1]
+    if source == target:
+        return x
+    if x.shape[source] == 1 or sum(s != 1 for s in passed) <= 1:
+        return Reshape.make(x, shape)
+    return apply(Transpose(tuple(axes)), x)
+
+
+def fold_axes(x: Value, axis: int) -> Value:
+    """x with an axis and the one behind it as one."""
+    return Reshape.make(x, (*x.shape[:axis], x.shape[axis] * x.shape[axis + 1], *x.shape[axis + 2 :]))
+
+
+def cut_axis(x: Value, axis: int, sizes: Iterable[Size]) -> Value:
+    """x with an axis cut into several, the first of which is the slowest."""
+    return Reshape.make(x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))

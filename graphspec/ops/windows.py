@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphspec.ir import Op, Size, TensorType, TypeRuleError
+from graphspec.ir import Alignment, Op, Size, TensorType, TypeRuleError, Value, apply
 from graphspec.ops.rules import require_rank
+from graphspec.ops.shape import cut_axis, every, fold_axes
 
 
 def window_count(
@@ -49,6 +50,15 @@ class Window(Op):
                 raise TypeRuleError(f"the window of `{what}` is larger than the padded x, which is {x}")
             counts.append(count)
         return x.with_shape((*x.shape[:2], *counts))
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        folded = [fold_axes(x, 0) for x in every(size, inputs, batched)]
+        y = apply(self, *folded)
+        return cut_axis(y, 0, (size, y.shape[0] // size))
+
+    def alignment(self, *inputs: TensorType) -> Alignment:
+        both, none = (0,) * len(inputs), (None,) * len(inputs)
+        return both, (1,) * len(inputs), none, none
 
 
 def check_window(what: str, kernel: Size, stride: int, padding: int, dilation: int) -> None:

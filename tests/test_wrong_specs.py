@@ -8,6 +8,7 @@ A comment `# error: [id]` (or `# warning: [id]`, `# note: [id]`) says that its l
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -18,12 +19,12 @@ from graphspec.diagnostics import Diagnostic, Fix, GraphSpecError
 from graphspec.diagnostics.catalogue import CATALOGUE
 from graphspec.diagnostics.render import render_text
 from graphspec.ir import DType
-from graphspec.lowering.lower import check_sizes, lower_expression, lower_file
+from graphspec.lowering.lower import check_sizes, lower_expression, lower_file, lower_text
 
 WRONG = Path(__file__).parent / "wrong"
 AREAS = ("names", "types", "definitions")
 CASES = sorted(path for area in AREAS for path in (WRONG / area).glob("*.gspec"))
-SETTING = re.compile(r"^# (set|of|dtype|sizes|train)\b:? ?(.*)", re.M)
+SETTING = re.compile(r"^# (set|of|dtype|sizes|train|text)\b:? ?(.*)", re.M)
 EXPECTED = re.compile(r"# (error|warning|note): \[([a-z0-9-]+)\]")
 
 
@@ -47,13 +48,13 @@ def diagnostics(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Diagnostic]
     """Everything that is said about a spec: its errors, else its warnings and notes."""
     monkeypatch.chdir(path.parent)
     how = settings(path.read_text(encoding="utf-8"))
+    sets, training = assignments(how.get("set", "")), "train" in how
+    dtype = DType(how["dtype"]) if "dtype" in how else None
     try:
-        module = lower_file(
-            path.name,
-            sets=assignments(how.get("set", "")),
-            dtype=DType(how["dtype"]) if "dtype" in how else None,
-            training="train" in how,
-        )
+        if "text" in how:
+            module = lower_text(path.read_text(encoding="utf-8"), name=path.name)
+        else:
+            module = lower_file(path.name, sets=sets, dtype=dtype, training=training)
         if "of" in how:
             lower_expression(module, how["of"], "--of")
     except GraphSpecError as error:
@@ -123,6 +124,7 @@ def test_each_fix_removes_what_it_fixes(path: Path, monkeypatch: pytest.MonkeyPa
     fixed = [d for d in found if d.fixes]
     if not fixed:
         pytest.skip("nothing to fix")
+    shutil.copytree(path.parent, tmp_path, dirs_exist_ok=True)
     repaired = tmp_path / path.name
     repaired.write_text(applied(text, [d.fixes[0] for d in fixed]), encoding="utf-8")
     left = [(d.id, line_of(d)) for d in diagnostics(repaired, monkeypatch)]
@@ -140,7 +142,16 @@ def entries() -> list[str]:
     ]
 
 
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "large.gspec"
+    path.write_text("gspec 1\n" + "# padding\n" * 100)
+    monkeypatch.setattr("graphspec.lowering.definitions.MAX_BYTES", 1000)
+    with pytest.raises(GraphSpecError) as caught:
+        lower_file(str(path))
+    assert [d.id for d in caught.value.diagnostics] == ["spec-too-large"]
+
+
 def test_every_diagnostic_has_a_case():
     texts = [path.with_suffix(".txt").read_text(encoding="utf-8") for path in CASES]
     shown = {id for text in texts for id in re.findall(r"^\w+\[([a-z0-9-]+)\]", text, re.M)}
-    assert set(entries()) - shown == set()
+    assert set(entries()) - shown == {"spec-too-large"}  # its case is above

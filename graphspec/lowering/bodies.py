@@ -107,11 +107,14 @@ def apply_definition(
 
 
 def _shows_locals(definition: ast.Definition, frame: Frame, label: str | None) -> bool:
-    """Whether an op's locals are values with names (a hand-written gradient needs the op whole)."""
-    kinds = {type(statement) for statement in definition.body}
-    return (
-        label is not None and frame.values is not None and ast.Assign in kinds and ast.Gradient not in kinds
-    )
+    """Whether an op's locals are values with names.
+
+    A hand-written gradient needs the op whole, and locals that begin with `_` are private.
+    """
+    if label is None or frame.values is None or any(isinstance(s, ast.Gradient) for s in definition.body):
+        return False
+    targets = [t.path.text for s in definition.body if isinstance(s, ast.Assign) for t in s.targets]
+    return any(not name.startswith("_") for name in targets)
 
 
 def _apply_whole(definition: ast.Definition, inner: Frame, span: Span, frame: Frame) -> Any:
@@ -311,9 +314,8 @@ def _hand_gradients(
 ) -> dict[int, HandGradient]:
     """The `gradient` and `surrogate` lines, by the position of their argument."""
     made: dict[int, HandGradient] = {}
-    for line in definition.body:
-        if not isinstance(line, ast.Gradient):
-            continue
+    lines = [s for s in definition.body if isinstance(s, ast.Gradient)]
+    for line in lines:
         name = line.argument.text
         parameters = [p.name.text for p in definition.parameters]
         if name not in parameters:
@@ -324,7 +326,8 @@ def _hand_gradients(
             fail(say.wrong_number_of_cotangents(len(results), len(line.cotangents), line.span, inner.trace))
         position = arguments.index(name)
         if position in made:
-            fail(say.gradient_twice(name, line.span, inner.trace))
+            first = next(s for s in lines if s.argument.text == name)
+            fail(say.gradient_twice(name, line.span, first.span, inner.trace))
         x = inner.names[name]
         if not x.dtype.is_float:
             fail(say.gradient_of_integers(name, str(x.type), line.argument.span, inner.trace))
@@ -339,8 +342,7 @@ def _hand_gradients(
 def _with_cotangents(line: ast.Gradient, inner: Frame, results: tuple[Value, ...]) -> Frame:
     names = dict(inner.names)
     for path, result in zip(line.cotangents, results, strict=True):
-        if path.text in names:
-            fail(say_names.duplicate_name(path.text, path.span, None, inner.trace))
+        refuse_second(path.text, path.span, inner)
         names[path.text] = apply(Input(path.text, result.type))
     return replace(inner, names=names)
 

@@ -13,7 +13,7 @@ from graphspec.ir.scalars import FUNCTIONS as SCALAR_FUNCTIONS
 from graphspec.ir.sizes import relation
 from graphspec.lowering import blame, bodies, definitions, expressions, reflexes, repetition, special
 from graphspec.lowering.context import Failed, Frame, LayerRef, fail, join
-from graphspec.lowering.lookup import describe
+from graphspec.lowering.lookup import MISSING, describe, search
 from graphspec.lowering.module import Check
 from graphspec.lowering.signatures import Parameter, Signature, constructor, of_definition, of_primitive
 from graphspec.syntax import ast
@@ -127,7 +127,7 @@ def bind(
         try:
             if argument.name is not None:
                 _check_keyword(argument, named, signature, fixed, frame)
-            meaning = _argument(argument, frame)
+            meaning = _argument(argument, signature, frame)
         except Failed as failure:
             wrong.extend(failure.diagnostics)
             failed = True
@@ -142,10 +142,16 @@ def bind(
     return _fill(signature, positional, named, own, frame, tensors)
 
 
-def _argument(argument: ast.Argument, frame: Frame) -> Any:
-    if isinstance(argument.value, ast.Range):
-        fail(say.range_outside_repeat(argument.span, frame.trace))
-    return expressions.evaluate(argument.value, frame)
+def _argument(argument: ast.Argument, signature: Signature, frame: Frame) -> Any:
+    value = argument.value
+    if isinstance(value, ast.Range):
+        raise Failed  # a syntax error says so
+    if argument.name is not None and isinstance(value, ast.Name) and value.path.text.isidentifier():
+        name = argument.name.text
+        is_string = any(p.name == name and p.word == "str" for p in signature.parameters)
+        if is_string and search(value.path.text, frame) is MISSING:
+            fail(say.string_without_quotes(signature.name, name, value.path.text, value.span, frame.trace))
+    return expressions.evaluate(value, frame)
 
 
 def _check_keyword(
@@ -180,6 +186,10 @@ def _fill(
     variadic = next((p for p in wanted if p.variadic), None)
     if variadic is not None:
         return _fill_variadic(signature, variadic, positional, bound, own, frame)
+    for given in positional if tensors and not wanted else ():
+        again = next((p.name for p in signature.parameters if p.is_tensor and p.name in named), None)
+        if again is not None and isinstance(given.meaning, Value):
+            fail(say.argument_twice(again, named[again].span, given.span, frame.trace))
     for parameter in wanted:
         if not positional:
             fail(say.missing_argument(signature.name, parameter.name, str(signature), own, frame.trace))

@@ -37,14 +37,14 @@ POISON = Poison()
 class Namespace:
     """The definitions and consts of one file: what a body written in it can see.
 
-    `imports` are other namespaces by their `as` names.  `is_std` marks the standard library, whose
-    bodies see only itself and whose locals are private.
+    `imports` are other namespaces by their `as` names, None where the import failed.  `is_std` marks
+    the standard library, whose bodies see only itself and whose locals are private.
     """
 
     name: str
     definitions: Mapping[str, ast.Definition]
     consts: Mapping[str, Any]
-    imports: Mapping[str, Namespace]
+    imports: Mapping[str, Namespace | None]
     is_std: bool = False
 
 

@@ -11,8 +11,8 @@ from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import OPS, DType, Input, TensorType, Value, apply, made_at, reachable
-from graphspec.lowering import bodies, calls, expressions
-from graphspec.lowering.context import Frame, fail, join, lift
+from graphspec.lowering import bodies, calls, expressions, reflexes
+from graphspec.lowering.context import Failed, Frame, fail, join, lift
 from graphspec.lowering.module import DataFile, Declared, Draw, Given
 from graphspec.lowering.signatures import Parameter
 from graphspec.ops.samplers import SAMPLERS, SamplerSignature
@@ -81,7 +81,11 @@ def _full_name(public: str, statement: ast.Declare, frame: Frame) -> str:
     """Parameters and buffers hang below their owner, noise below the application."""
     op = next((d for d in frame.stack if d.kind == "op"), None)
     if op is not None:
-        fail(say.op_owns_nothing(statement.kind, op.name.text, statement.span, frame.trace))
+        assert frame.definition is not None
+        if op is frame.definition:
+            raise Failed  # a syntax error says so
+        owner = frame.definition.name.text
+        fail(say.op_owns_nothing(owner, statement.kind, op.name.text, statement.span, frame.trace))
     if statement.kind == "noise" or frame.is_file:
         return ".".join(filter(None, (frame.noise, public)))
     full = join(frame.owner, public)
@@ -113,8 +117,6 @@ def read_type(statement: ast.Declare, frame: Frame) -> TensorType:
 
 def _start(statement: ast.Declare, type: TensorType, frame: Frame) -> Draw | Given | DataFile | None:
     if statement.start is None:
-        if statement.kind == "noise":
-            fail(say.noise_without_sampler(statement.path.text, statement.span, frame.trace))
         return None
     return read_start(statement.start, type, frame, statement.kind)
 
@@ -136,11 +138,14 @@ def _draw(start: ast.Start, type: TensorType, frame: Frame) -> Draw:
     if not isinstance(expr, ast.Call) or expr.function.text not in SAMPLERS:
         name = expr.function if isinstance(expr, ast.Call) else None
         span = name.span if name else expr.span
-        fail(say.unknown_sampler(name.text if name else expr.span.text, sorted(SAMPLERS), span, frame.trace))
+        written = name.text if name else expr.span.text
+        here = reflexes.SAMPLERS.get(written.rpartition(".")[2])
+        fail(say.unknown_sampler(written, here, sorted(SAMPLERS), span, frame.trace))
     sampler = SAMPLERS[expr.function.text]
     kind = "float" if type.dtype.is_float else "integer" if type.dtype.is_integer else "bool"
     if kind not in sampler.kinds:
-        fail(say.sampler_dtype(sampler.name, str(type), sampler.kinds, expr.span, frame.trace))
+        fitting = [s.name for s in SAMPLERS.values() if kind in s.kinds and s.min_rank <= len(type.shape)][:3]
+        fail(say.sampler_dtype(sampler.name, str(type), sampler.kinds, fitting, expr.span, frame.trace))
     if len(type.shape) < sampler.min_rank:
         fail(say.sampler_rank(sampler.name, sampler.min_rank, str(type), expr.span, frame.trace))
     return Draw(sampler.name, tuple(_sampler_arguments(sampler, expr, frame).items()))

@@ -9,7 +9,7 @@ from importlib import resources
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
 from graphspec.diagnostics.catalogue import definitions as say
-from graphspec.lowering.context import Frame, LayerRef, Namespace
+from graphspec.lowering.context import Failed, Frame, LayerRef, Namespace
 from graphspec.lowering.signatures import is_primitive, primitives
 from graphspec.syntax import ast
 from graphspec.syntax.index import index
@@ -63,6 +63,8 @@ def find(name: str, frame: Frame) -> tuple[ast.Definition, Namespace] | None:
     head, _, rest = name.partition(".")
     if rest and head in frame.home.imports:
         imported = frame.home.imports[head]
+        if imported is None:
+            raise Failed
         return (imported.definitions[rest], imported) if rest in imported.definitions else None
     if name in frame.home.definitions:
         return frame.home.definitions[name], frame.home
@@ -80,7 +82,10 @@ def function_names(frame: Frame) -> list[str]:
 
     layers = [n for n, m in frame.names.items() if isinstance(m, LayerRef)]
     imported = [
-        f"{alias}.{name}" for alias, space in frame.home.imports.items() for name in space.definitions
+        f"{alias}.{name}"
+        for alias, space in frame.home.imports.items()
+        if space
+        for name in space.definitions
     ]
     return [
         *layers,
@@ -114,7 +119,7 @@ def _read(path: str, shown: str, blame: Span | None) -> str:
     except FileNotFoundError:
         raise refuse(say.spec_not_found(shown, _neighbours(path), blame)) from None
     except (OSError, ValueError) as error:
-        raise refuse(say.spec_unreadable(shown, str(error), blame)) from None
+        raise refuse(say.spec_unreadable(shown, getattr(error, "strerror", str(error)), blame)) from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -42,8 +42,12 @@ def search(text: str, frame: Frame) -> Any:
             if full is not None and full in frame.ctx.values:
                 return _seen(frame.ctx.values[full], frame)
         head, _, rest = text.partition(".")
-        if head in frame.home.imports and rest in frame.home.imports[head].consts:
-            return frame.home.imports[head].consts[rest]
+        if head in frame.home.imports:
+            imported = frame.home.imports[head]
+            if imported is None:
+                return POISON
+            if rest in imported.consts:
+                return imported.consts[rest]
         # a part of something that failed is as silent as the thing itself
         while head:
             if frame.names.get(head) is POISON:
@@ -75,6 +79,8 @@ def known_names(frame: Frame) -> list[str]:
                 known.append(full)
             elif full.startswith(prefix + "."):
                 known.append(full[len(prefix) + 1 :])
+    for alias, space in frame.home.imports.items():
+        known += [f"{alias}.{name}" for name in (space.consts if space else ())]
     return [*dict.fromkeys([*known, *frame.home.consts])]
 
 

@@ -75,7 +75,7 @@ def lower_source(
         ctx, frame = _lower(file, Context(training, dtype, sets, folder=folder, numbers=numbers), path)
     errors = syntax_errors + ctx.errors.found
     if errors:
-        raise GraphSpecError(sorted(errors, key=_place))
+        raise GraphSpecError(sorted(errors, key=lambda found: _place(found, source)))
     return Module(
         source.name,
         {name: value for name, value in ctx.values.items() if isinstance(value, Value)},
@@ -148,8 +148,12 @@ def check_sizes(module: Module, env: Mapping[str, int]) -> list[Diagnostic]:
     return check_constraints(module, env) + check_equal(module.checks, env)
 
 
-def _place(found: Diagnostic) -> tuple[str, int]:
-    return (found.primary.span.source.name, found.primary.span.start) if found.primary else ("", -1)
+def _place(found: Diagnostic, main: Source) -> tuple[bool, str, int]:
+    """The order of errors: those of the file itself, then those of its imports, as they are written."""
+    if found.primary is None:
+        return False, "", -1
+    span = found.primary.span
+    return span.source is not main, span.source.name, span.start
 
 
 def _file_frame(file: ast.File, ctx: Context, path: str | None) -> Frame:

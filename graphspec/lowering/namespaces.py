@@ -30,7 +30,8 @@ class Importer:
     def namespace(self, file: ast.File, folder: str | None, name: str, chain: tuple[str, ...]) -> Namespace:
         """The namespace of a parsed file; `chain` are the real paths of the files being imported."""
         definitions: dict[str, ast.Definition] = {}
-        imports: dict[str, Namespace] = {}
+        imports: dict[str, Namespace | None] = {}
+        first: dict[str, Span] = {}
         for statement in file.statements:
             if isinstance(statement, ast.Definition):
                 known = definitions.get(statement.name.text)
@@ -44,10 +45,14 @@ class Importer:
                     )
                 definitions.setdefault(statement.name.text, statement)
             elif isinstance(statement, ast.Import):
+                alias = statement.name.text
+                if alias in first:
+                    self._ctx.report([say_names.duplicate_name(alias, statement.name.span, first[alias], ())])
+                    continue
+                first[alias] = statement.name.span
+                imports[alias] = None
                 with self._ctx.collecting():
-                    if statement.name.text in imports:
-                        fail(say_names.duplicate_name(statement.name.text, statement.name.span, None, ()))
-                    imports[statement.name.text] = self._import(statement, folder, chain)
+                    imports[alias] = self._import(statement, folder, chain)
         return Namespace(name, definitions, {}, imports)
 
     def _import(self, statement: ast.Import, folder: str | None, chain: tuple[str, ...]) -> Namespace:

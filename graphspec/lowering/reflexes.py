@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from graphspec.diagnostics import Diagnostic, Edit, Span
 from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.ir import Value
 from graphspec.lowering import expressions
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail
 from graphspec.lowering.definitions import find, function_names
@@ -40,9 +41,9 @@ FUNCTIONS = {
     "MatMul": "@", "Pow": "**", "power": "**", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
     "detach": "stop_gradient", "clamp": "clip", "Clip": "clip", "reduce_mean": "mean",
     "reduce_sum": "sum", "ReduceMean": "mean", "ReduceSum": "sum", "expand": "broadcast_to", "astype": "cast",
-    "to": "cast", "float": "cast", "Cast": "cast", "gather": "take_along_axis", "select": "written `x[...]`",
-    "Select": "written `x[...]`", "Narrow": "written `x[...]`", "index_select": "written `x[index]`",
-    "Identity": "no function: use the value itself", "range": "arange", "square": "written `x ** 2`",
+    "to": "cast", "float": "cast", "Cast": "cast", "gather": "take_along_axis", "select": "`x[...]`",
+    "Select": "`x[...]`", "Narrow": "`x[...]`", "index_select": "`x[index]`",
+    "Identity": "the value itself, without a call", "range": "arange", "square": "`x ** 2`",
     "SplitTable": "split", "chunk": "split", "Abs": "abs", "Exp": "exp", "Log": "log", "Sqrt": "sqrt",
     "Sum": "sum", "Mean": "mean", "Max": "max", "Min": "min", "normal_": "normal", "backward": "grad",
 }  # fmt: skip
@@ -62,6 +63,15 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
+#: samplers, by the name they have here
+SAMPLERS = {
+    "randn": "normal", "gaussian": "normal", "randn_like": "normal", "rand": "uniform", "random": "uniform",
+    "glorot_uniform": "xavier_uniform", "glorot_normal": "xavier_normal", "glorot": "xavier_uniform",
+    "xavier": "xavier_uniform", "he_uniform": "kaiming_uniform", "he_normal": "kaiming_normal",
+    "he": "kaiming_normal", "kaiming": "kaiming_uniform", "msra": "kaiming_normal",
+    "truncated_normal": "trunc_normal", "integers": "randint",
+}  # fmt: skip
+
 #: functions that other frameworks give the size of their input
 SIZED_BY_INPUT = ("linear", "conv1d", "conv2d", "batch_norm", "layer_norm")
 
@@ -76,14 +86,17 @@ def unknown_function(expr: ast.Call, frame: Frame) -> NoReturn:
     if meaning is not MISSING and not isinstance(meaning, LayerRef):
         fail(say.value_is_not_a_function(text, path.span, frame.ctx.places.get(text), frame.trace))
     known = function_names(frame)
-    bare = text.rpartition(".")[2]
+    head, _, bare = text.rpartition(".")
     here = OPERATORS_BY_OP.get(bare) or FUNCTIONS.get(bare) or (bare if bare in known else None)
+    is_method = bool(head) and isinstance(search(head, frame), Value)
+    edits = _edits(expr, here, head if is_method else "")
+    help = "values have no methods" if is_method else _help(expr, here)
     found = say.unknown_function(
-        text, here, known, path.span, _edits(expr, here), _help(expr, here), frame.trace
+        text, here, known, path.span, edits, _rewritten(expr, edits), help, frame.trace
     )
-    arguments = _parameters(here, frame) if here in known else None
+    parameters = _parameters(here, frame) if here in known else None
     try:
-        check_arguments(expr, here or text, arguments, frame)
+        check_arguments(expr, here or text, parameters, frame)
     except Failed as failure:
         raise Failed(found, *failure.diagnostics) from None
     fail(found)
@@ -128,18 +141,31 @@ def _parameters(function: str | None, frame: Frame) -> list[str] | None:
     return [p.name for p in signature.parameters]
 
 
-def _edits(expr: ast.Call, here: str | None) -> tuple[Edit, ...]:
+def _edits(expr: ast.Call, here: str | None, receiver: str) -> tuple[Edit, ...]:
     """The edits that say a call in the words of this language; none where more than words would change."""
     if here is None:
         return ()
     place = expr.function.span
     if here.isidentifier():
-        return (Edit(place, here), *_brackets(expr, here))
+        if receiver and expr.piped is None and not expr.bare:
+            opened = Span(place.source, place.start, place.end + 1)  # `x.sum(`
+            comma = ", " if expr.arguments else ""
+            return (Edit(opened, f"{here}({receiver}{comma}"), *_brackets(expr, here, has_tensor=True))
+        return (Edit(place, here), *_brackets(expr, here, has_tensor=expr.piped is not None))
     plain = [a.value for a in expr.arguments if a.name is None and not isinstance(a.value, ast.Range)]
     if " " in here or len(plain) != 2 or len(expr.arguments) != 2 or expr.piped or expr.label:
         return ()
     left, right = (_operand_text(value) for value in plain)
     return (Edit(expr.span, f"({left} {here} {right})"),)
+
+
+def _rewritten(expr: ast.Call, edits: tuple[Edit, ...]) -> str:
+    """The text of a call after the edits."""
+    text, at = "", expr.span.start
+    for edit in edits:
+        text += expr.span.source.text[at : edit.span.start] + edit.text
+        at = edit.span.end
+    return text + expr.span.source.text[at : expr.span.end]
 
 
 def _operand_text(expr: ast.Expr) -> str:
@@ -150,10 +176,10 @@ def _operand_text(expr: ast.Expr) -> str:
     return text if simple else f"({text})"
 
 
-def _brackets(expr: ast.Call, here: str) -> tuple[Edit, ...]:
+def _brackets(expr: ast.Call, here: str, has_tensor: bool) -> tuple[Edit, ...]:
     """`view(x, -1, 10)` and `permute(x, 0, 2, 1)` list their numbers bare."""
     plain = [a for a in expr.arguments if a.name is None]
-    numbers = plain if expr.piped is not None else plain[1:]
+    numbers = plain if has_tensor else plain[1:]
     if (
         here not in ("reshape", "transpose")
         or not numbers
@@ -169,6 +195,7 @@ def _brackets(expr: ast.Call, here: str) -> tuple[Edit, ...]:
 
 
 def _help(expr: ast.Call, here: str | None) -> str:
-    if here in SIZED_BY_INPUT and expr.piped is None:
+    is_number = bool(expr.arguments) and isinstance(expr.arguments[0].value, ast.Number)
+    if here in SIZED_BY_INPUT and expr.piped is None and is_number:
         return f"`{here}` takes the size of its input from the input: `x -> {here}(...)`"
     return ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from graphspec.diagnostics import Diagnostic
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import Value
 from graphspec.lowering import bodies, calls, declarations, definitions, expressions, reflexes
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail, join
-from graphspec.lowering.lookup import describe
+from graphspec.lowering.lookup import describe, search
 from graphspec.lowering.ordering import in_order, reads, reads_of_expression, writes
 from graphspec.lowering.signatures import of_definition
 from graphspec.syntax import ast
@@ -123,19 +124,20 @@ def execute(statement: ast.Statement, frame: Frame) -> None:
             _layer(statement, frame)
         case ast.Require():
             if not expressions.static_bool(statement.condition, frame):
-                fail(
-                    say.requirement_failed(
-                        statement.message,
-                        statement.condition.span,
-                        frame.site,
-                        frame.home.is_std,
-                        frame.trace,
-                    )
-                )
+                fail(_broken(statement, frame))
         case ast.Update():
             _update(statement, frame)
         case _:
             raise AssertionError(f"no statement of a body: {statement}")
+
+
+def _broken(statement: ast.Require, frame: Frame) -> Diagnostic:
+    """A requirement that a call does not fulfil, with the values of the names in it."""
+    named = dict.fromkeys(read.name for read in reads(statement) if not read.called)
+    known = {name: search(name, frame) for name in named}
+    shown = [f"`{name}` = {value}" for name, value in known.items() if expressions.is_number(value)]
+    call = None if frame.home.is_std else frame.site
+    return say.requirement_failed(statement.message, statement.condition.span, shown, call, frame.trace)
 
 
 def _assign(statement: ast.Assign, frame: Frame) -> None:

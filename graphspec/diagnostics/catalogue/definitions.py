@@ -20,6 +20,7 @@ def unknown_function(
     known: Iterable[str],
     place: Span,
     edits: tuple[Edit, ...],
+    rewritten: str,
     help: str,
     trace: Trace,
 ) -> Diagnostic:
@@ -32,12 +33,10 @@ def unknown_function(
         close = suggestions(name, known)
         label = f"did you mean `{close[0]}`?" if close else "`graphspec ops` lists the functions"
         edits = (Edit(place, close[0]),) if close else ()
-    elif " " in here:
-        label = f"here {here}"
     else:
-        label = f"here `{here}`"
+        label = f"here {here}" if " " in here else f"here `{here}`"
     is_name = len(edits) == 1 and edits[0].span == place
-    fixes = (Fix(label if is_name else _as_written(edits), edits),) if edits else ()
+    fixes = (Fix(label if is_name else f"write `{rewritten}`", edits),) if edits else ()
     return finding(
         f"unknown function `{name}`",
         primary=Label(place, label),
@@ -177,6 +176,22 @@ def argument_kind(function: str, name: str, word: str, found: str, place: Span, 
 
 
 @diagnostic()
+def string_without_quotes(function: str, name: str, word: str, place: Span, trace: Trace) -> Diagnostic:
+    """A word is given for a string argument.
+
+    y = mse_loss(x, t, reduction=sum)               # wrong
+    y = mse_loss(x, t, reduction="sum")             # right
+    """
+    label = f'write `"{word}"`'
+    return finding(
+        f"`{name}` of `{function}` is a string",
+        primary=Label(place, label),
+        fixes=(Fix(label, (Edit(place, f'"{word}"'),)),),
+        trace=trace,
+    )
+
+
+@diagnostic()
 def wrong_count(name: str, wanted: int, found: int, place: Span, trace: Trace) -> Diagnostic:
     """A list argument with another number of elements than the definition asks for."""
     return finding(f"`{name}` takes {wanted} numbers, not {found}", primary=Label(place), trace=trace)
@@ -193,28 +208,19 @@ def fixed_by_layer(name: str, layer: str, place: Span, fixed: Span, trace: Trace
     )
 
 
-def _as_written(edits: Sequence[Edit]) -> str:
-    """What a group of edits makes of the text from the first to the last."""
-    text, at = "", edits[0].span.start
-    for edit in edits:
-        text += edit.span.source.text[at : edit.span.start] + edit.text
-        at = edit.span.end
-    return f"write `{text}`"
-
-
 # ---------------------------------------------------------------- bodies
 
 
 @diagnostic()
 def requirement_failed(
-    message: str, condition: Span, site: Span | None, is_std: bool, trace: Trace
+    message: str, condition: Span, values: Sequence[str], call: Span | None, trace: Trace
 ) -> Diagnostic:
     """A `require` of a definition does not hold for this call."""
-    if site is None:
-        return finding(message, primary=Label(condition), trace=trace)
-    secondary = () if is_std else (Label(condition, "required here"),)
-    notes = (f"required: `{condition.text}`",) if is_std else ()
-    return finding(message, primary=Label(site), secondary=secondary, notes=notes, trace=trace)
+    notes = (f"here {', '.join(values)}",) if values else ()
+    if call is None:
+        return finding(message, primary=Label(condition), notes=notes, trace=trace)
+    secondary = (Label(condition, "required here"),)
+    return finding(message, primary=Label(call), secondary=secondary, notes=notes, trace=trace)
 
 
 @diagnostic()
@@ -253,10 +259,15 @@ def definitions_too_deep(name: str, limit: int, place: Span, trace: Trace) -> Di
 
 
 @diagnostic()
-def op_owns_nothing(kind: str, name: str, place: Span, trace: Trace) -> Diagnostic:
-    """An `op` declares a parameter, a buffer or noise; only a `block` may own something."""
+def op_owns_nothing(owner: str, kind: str, name: str, place: Span, trace: Trace) -> Diagnostic:
+    """An `op` uses a block that has parameters, buffers or noise; only a `block` may own something.
+
+    op affine(x) = linear(x, 3)                             # wrong
+    block affine(x) { return linear(x, 3) as fc }           # right
+    """
+    kinds = {"param": "weights", "buffer": "state"}
     return finding(
-        f"`{name}` is an op, which owns nothing, and declares a {kind}",
+        f"`{name}` is an op, which owns nothing, and `{owner}` owns {kinds.get(kind, kind)}",
         primary=Label(place),
         help=(f"make it a block: `block {name}(...) {{ ... }}`",),
         trace=trace,
@@ -295,9 +306,14 @@ def gradient_of_integers(name: str, type: str, place: Span, trace: Trace) -> Dia
 
 
 @diagnostic()
-def gradient_twice(name: str, place: Span, trace: Trace) -> Diagnostic:
+def gradient_twice(name: str, place: Span, first: Span, trace: Trace) -> Diagnostic:
     """Two `gradient` lines for one argument."""
-    return finding(f"the gradient of `{name}` is written twice", primary=Label(place), trace=trace)
+    return finding(
+        f"the gradient of `{name}` is written twice",
+        primary=Label(place),
+        secondary=(Label(first, "first written here"),),
+        trace=trace,
+    )
 
 
 @diagnostic()
@@ -331,7 +347,10 @@ def gradient_of_a_constant(place: Span, trace: Trace) -> Diagnostic:
 def layer_form(name: str, place: Span, trace: Trace) -> Diagnostic:
     """`layer enc = encoder(width=64)`: one call of a block, without its tensors."""
     return finding(
-        f"`layer {name}` is one call of a block without its tensors", primary=Label(place), trace=trace
+        f"`layer {name}` is one call of a block without its tensors",
+        primary=Label(place),
+        help=(f"for instance `layer {name} = linear(64)`",),
+        trace=trace,
     )
 
 
@@ -383,12 +402,6 @@ def each_takes_no_piped_value(place: Span, trace: Trace) -> Diagnostic:
 
 
 @diagnostic()
-def range_outside_repeat(place: Span, trace: Trace) -> Diagnostic:
-    """`i in a..b` stands first in `repeat` and `each` only."""
-    return finding("a range stands first in `repeat` and `each` only", primary=Label(place), trace=trace)
-
-
-@diagnostic()
 def count_not_an_integer(what: str, place: Span, trace: Trace) -> Diagnostic:
     """The bounds of a repetition are integers, known before arrays exist."""
     return finding(f"the number of repetitions is an integer, not {what}", primary=Label(place), trace=trace)
@@ -421,7 +434,10 @@ def fold_axis(what: str, type: str, place: Span, trace: Trace) -> Diagnostic:
 def fold_results(carried: int, found: int, place: Span, trace: Trace) -> Diagnostic:
     """A cell returns what it carries on, and one value that is collected."""
     return finding(
-        f"the cell returns {found} values where {carried + 1} are needed", primary=Label(place), trace=trace
+        f"the cell returns {found} value{'s' * (found > 1)} where {carried + 1} are needed: "
+        f"{carried} carried on and 1 collected",
+        primary=Label(place),
+        trace=trace,
     )
 
 
@@ -451,23 +467,35 @@ def expression_owns(names: Sequence[str], place: Span) -> Diagnostic:
 
 
 @diagnostic()
-def unknown_sampler(name: str, known: Sequence[str], place: Span, trace: Trace) -> Diagnostic:
-    """What stands behind `~` is a sampler, which says how a tensor is drawn."""
-    close = suggestions(name, known)
-    label = f"did you mean `{close[0]}`?" if close else ""
+def unknown_sampler(
+    name: str, here: str | None, known: Sequence[str], place: Span, trace: Trace
+) -> Diagnostic:
+    """What stands behind `~` is a sampler, which says how a tensor is drawn.
+
+    A fixed value stands behind `=`: `param bias: f32[3] = zeros()`.
+    """
+    close = [here] if here else suggestions(name, known)
+    label = f"here `{here}`" if here else f"did you mean `{close[0]}`?" if close else ""
     return finding(
         f"`{name}` is no sampler",
         primary=Label(place, label),
-        help=() if close else (f"the samplers are {', '.join(known)}",),
+        help=() if close else (f"the samplers are {', '.join(known)}", "a fixed value stands behind `=`"),
         fixes=(Fix(label, (Edit(place, close[0]),)),) if close else (),
         trace=trace,
     )
 
 
 @diagnostic()
-def sampler_dtype(name: str, type: str, allowed: Sequence[str], place: Span, trace: Trace) -> Diagnostic:
+def sampler_dtype(
+    name: str, type: str, allowed: Sequence[str], fitting: Sequence[str], place: Span, trace: Trace
+) -> Diagnostic:
     """A sampler is used for a dtype that it does not draw: `randint` draws integers, `normal` floats."""
-    return finding(f"`{name}` draws {' or '.join(allowed)}, not {type}", primary=Label(place), trace=trace)
+    words = {"float": "floating-point numbers", "integer": "integers", "bool": "booleans"}
+    return finding(
+        f"`{name}` draws {' or '.join(words[a] for a in allowed)}, and this is {type}",
+        primary=Label(place, f"for {type} there is {', '.join(f'`{f}`' for f in fitting)}"),
+        trace=trace,
+    )
 
 
 @diagnostic()
@@ -483,14 +511,6 @@ def unknown_choice(name: str, given: str, choices: Sequence[str], place: Span, t
     """A word that an argument does not take."""
     listed = ", ".join(f'"{c}"' for c in choices)
     return finding(f'`{name}` is one of {listed}, not "{given}"', primary=Label(place), trace=trace)
-
-
-@diagnostic()
-def noise_without_sampler(name: str, place: Span, trace: Trace) -> Diagnostic:
-    """Noise is drawn anew for each call, so it says how: `noise eps: f32[N] ~ normal()`."""
-    return finding(
-        f"noise `{name}` does not say how it is drawn", primary=Label(place, "add `~ normal()`"), trace=trace
-    )
 
 
 @diagnostic()
@@ -555,11 +575,17 @@ def import_cycle(chain: Sequence[str], place: Span) -> Diagnostic:
 @diagnostic()
 def spec_not_found(path: str, neighbours: Sequence[str], place: Span | None) -> Diagnostic:
     """There is no file of that name."""
-    close = suggestions(path.replace("\\", "/").rpartition("/")[2], neighbours)
+    folder, slash, name = path.replace("\\", "/").rpartition("/")
+    close = suggestions(name.removesuffix(".gspec"), [n.removesuffix(".gspec") for n in neighbours])
+    guess = f"did you mean `{folder}{slash}{close[0]}.gspec`?" if close else ""
+    if place is None:
+        return finding(f"there is no file `{path}`", help=(guess,) if guess else ())
+    written = place.text.strip('"')
+    edit = Edit(place, f'"{written[: len(written) - len(name)]}{close[0]}.gspec"') if close else None
     return finding(
         f"there is no file `{path}`",
-        primary=Label(place) if place else None,
-        help=(f"did you mean `{close[0]}`?",) if close else (),
+        primary=Label(place, guess),
+        fixes=(Fix(guess, (edit,)),) if edit else (),
     )
 
 

@@ -47,9 +47,12 @@ class Program:
     nodes: dict[int, Node]
 
 
-def emit(plan: Plan, backend: str = "numpy") -> Program:
-    """The program of a plan.  Its text is the same for the same graph, whenever the graph was made."""
-    return _Emitter(plan, backend).emit()
+def emit(plan: Plan, backend: str = "numpy", *, watched: bool = False) -> Program:
+    """The program of a plan.  Its text is the same for the same graph, whenever the graph was made.
+
+    A watched program calls `kernels.watch(i, operands, results)` after its step i, and also after views.
+    """
+    return _Emitter(plan, backend, watched).emit()
 
 
 @dataclass(eq=False)
@@ -69,9 +72,10 @@ class _Part:
 
 
 class _Emitter:
-    def __init__(self, plan: Plan, backend: str) -> None:
+    def __init__(self, plan: Plan, backend: str, watched: bool) -> None:
         self.plan = plan
         self.backend = backend
+        self.watched = watched
         self.namer = Namer()
         self.kernels: dict[str, None] = {}
         self.input_names = {name: self.namer.name(name) for name in plan.inputs}
@@ -88,11 +92,13 @@ class _Emitter:
         return self.parts[-1]
 
     def emit(self) -> Program:
-        for step in self.plan.steps:
+        for i, step in enumerate(self.plan.steps):
             if self.part.steps >= PART_LINES:
                 self.parts.append(_Part())
                 self.place = None
             self.step(step)
+            if self.watched:
+                self.watch(i, step)
             for name in step.copies:
                 value, _ = self.plan.results[name]
                 self.copy(name, self.read(value), step.node)
@@ -126,6 +132,13 @@ class _Emitter:
         else:
             self.line(op.source(out, *operands), node)
         self.part.steps += 1
+
+    def watch(self, index: int, step: Step) -> None:
+        """Show what a step has read and made."""
+        operands = [self.operand(value, step.op) for value in step.node.inputs]
+        results = [self.read(value) for value in step.node.values]
+        shown = ", ".join(f"({', '.join(arrays)}{',' * (len(arrays) == 1)})" for arrays in (operands, results))
+        self.line(f"kernels.watch({index}, {shown})", step.node)
 
     def view(self, step: Step) -> None:
         """A view is set up once where it surely stays one: of plain storage in the arena, or of a number.
@@ -313,8 +326,8 @@ class _Writer:
 class Namer:
     """Python names for names of the spec, different for different ones: `conv1.weight` is `conv1_weight`."""
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set(RESERVED)
+    def __init__(self, reserved: Iterable[str] = RESERVED) -> None:
+        self._taken: set[str] = set(reserved)
         self._next: dict[str, int] = {}
 
     def name(self, text: str) -> str:

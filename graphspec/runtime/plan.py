@@ -95,20 +95,23 @@ def nbytes(type: TensorType) -> int:
     return size * type.dtype.itemsize
 
 
-def plan(graph: Graph, env: Mapping[str, int]) -> Plan:
+def plan(graph: Graph, env: Mapping[str, int], *, overwrite: bool = True) -> Plan:
     """Lay out the outputs of a graph of primitives, its dims being the numbers of `env`.
+
+    Without `overwrite` a step leaves its operands as they are, to be looked at after it.
 
     Raises GraphSpecError where a size or a number of the spec does not exist for these dims.
     """
-    return _Planner(graph, env).plan()
+    return _Planner(graph, env, overwrite).plan()
 
 
 class _Planner:
     """The state of one planning; each method is a step of it, in the order of `plan`."""
 
-    def __init__(self, graph: Graph, env: Mapping[str, int]) -> None:
+    def __init__(self, graph: Graph, env: Mapping[str, int], overwrite: bool) -> None:
         self.graph = graph
         self.env = env
+        self.overwrite = overwrite
         self.types: dict[Value, TensorType] = {}
         self.numbers: dict[Value, int | float | bool] = {}
         self.inputs: dict[str, Value] = {}
@@ -265,7 +268,7 @@ class _Planner:
         A kernel may write its result before it has read all operands, so only single array calls
         qualify; and no other operand may be a view of the same memory.
         """
-        if not op.is_elementwise or op.kernel:
+        if not self.overwrite or not op.is_elementwise or op.kernel:
             return None
         wanted = self.types[node.values[0]]
         for value in node.inputs:

@@ -22,6 +22,8 @@ from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
 from graphspec.runtime.plan import Plan, plan
 
 Run = Callable[..., dict[str, Any]]
+#: called after each step of `Program.plan` with its number, its operands (arrays and numbers), its results
+Watch = Callable[[int, tuple[Any, ...], tuple[Any, ...]], None]
 
 #: no machine has this much; asking for more would overflow an address, not merely fail
 _LARGEST = 1 << 60
@@ -33,23 +35,30 @@ class Program:
 
     A call takes the arrays of `inputs`, of exactly these types (see `runtime.arguments`), and gives new
     arrays, by the names of the graph's outputs.  Raises GraphSpecError where the sizes need more than
-    `max_memory` bytes at once.
+    `max_memory` bytes at once.  `watch` sees every step.
     """
 
     def __init__(
-        self, graph: Graph, env: Mapping[str, int], backend: str = "numpy", *, max_memory: int | None = None
+        self,
+        graph: Graph,
+        env: Mapping[str, int],
+        backend: str = "numpy",
+        *,
+        max_memory: int | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.backend: Backend = find_backend(backend)
-        self.plan: Plan = plan(graph, env)
+        self.plan: Plan = plan(graph, env, overwrite=watch is None)
         limit = _LARGEST if max_memory is None else max_memory
         if self.plan.bytes_needed > limit:
             raise GraphSpecError(memory_limit(self.plan.bytes_needed, limit))
-        program = emit(self.plan, backend)
+        program = emit(self.plan, backend, watched=watch is not None)
         self.source = program.text
         self._nodes = program.nodes
         self._order = program.inputs
         self._file = f"<graphspec program {next(_NUMBER)}>"
         self._kernels = SimpleNamespace(**{name: find_kernel(name, backend) for name in program.kernels})
+        self._kernels.watch = watch
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(self.source, self._file, "exec"), namespace)
         self._bind: Callable[..., Run] = namespace["bind"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -162,9 +163,7 @@ T = TypeVar("T", bound=type[Op])
 def op(cls: T) -> T:
     """Make a subclass of `Op` a frozen dataclass and register it under its snake_case name."""
     # dataclass compiles methods for each class: a third of a millisecond, for most ops in vain
-    has_fields = any(
-        not kind.startswith("ClassVar") for kind in cls.__dict__.get("__annotations__", {}).values()
-    )
+    has_fields = any("ClassVar" not in str(kind) for kind in inspect.get_annotations(cls).values())
     made = cast(T, dataclass(frozen=True, eq=False, repr=False)(cls)) if has_fields else cls
     made.name = made.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
     made.field_names = tuple(f.name for f in dataclasses.fields(made))

@@ -23,13 +23,17 @@ class Syntax:
     __slots__: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)
+        return type(self) is type(other) and self._parts() == other._parts()  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, n) for n in self.__slots__)))
+        return hash((type(self), self._parts()))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in self.__slots__)})"
+        shown = zip(self.__slots__, self._parts(), strict=True)
+        return f"{type(self).__name__}({', '.join(f'{name}={part!r}' for name, part in shown)})"
+
+    def _parts(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
 
 
 @dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(field,))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import graphspec.ops  # noqa: F401  (fills the registry)
 import graphspec as gs
+import graphspec.ops
 from graphspec.ir import OPS
 
 SPECS = sorted((Path(__file__).parent.parent.parent / "specs").glob("*.gspec"), key=lambda p: p.name)

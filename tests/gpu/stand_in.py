@@ -19,7 +19,7 @@ _state = threading.local()
 _KEYWORDS = {"out", "dtype", "casting"}
 
 
-class Waited(AssertionError):
+class Waited(AssertionError):  # noqa: N818  (what happened, not an error of the code)
     """The host would have waited for the device."""
 
 

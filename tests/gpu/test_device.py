@@ -83,7 +83,7 @@ def test_the_derivatives_of_an_op_agree_with_numpy(sample: Sample) -> None:
     smooth = [x for x in inputs if x.dtype.is_float]
     if not sample.differentiable or not y.dtype.is_float or not smooth:
         return
-    found = testing.cotangents(y, testing.literal(1, DType.F64) * y, smooth)
+    found = testing.cotangents(y, y, smooth)  # weighed by y itself
     gradients = {f"d{i}": g for i, g in enumerate(found) if g is not None}
     expected = testing.evaluate(list(gradients.values()), inputs)
     program = Program(Graph(gradients, {}), {}, "cupy")

@@ -46,7 +46,7 @@ def take_along_axis(xp: Any, out: Any, x: Any, indices: Any, axis: int) -> None:
 def add_along_axis(xp: Any, out: Any, g: Any, indices: Any, axis: int, size: int) -> None:
     """out = 0, then out[a, indices[a, i, b], b] += g[a, i, b]."""
     _check(indices, size, axis)
-    place = np.ravel(along_axis(np, indices, axis, size))
+    place = np.ravel(along_axis(xp, indices, axis, size))
     _add_at(out.reshape(1, -1, 1), place, np.reshape(g, (1, -1, 1)))
 
 

@@ -17,7 +17,6 @@ from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.kernels.places import along_axis, count, flat_places
 from graphspec.runtime.kernels.registry import kernel
 
-
 #: the kernels that note their indices, each once a call
 NOTING = frozenset({"gather", "scatter_add", "take_along_axis", "add_along_axis"})
 

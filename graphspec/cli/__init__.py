@@ -11,13 +11,14 @@ import sys
 import traceback
 
 from graphspec.cli.compute import forward, grad, init
+from graphspec.cli.fmt import fmt
 from graphspec.cli.inspect import check, explain, ops, show
 from graphspec.cli.options import app
 
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70
 
-for command in (check, show, forward, grad, init, explain, ops):
+for command in (check, show, forward, grad, init, fmt, explain, ops):
     app.command()(command)
 
 

@@ -39,9 +39,13 @@ SIGNS = {":", ",", "=", "~", "->"}
 
 
 class Documents:
-    """The documents of one text."""
+    """The documents of one text, and its comments in their order."""
+
+    def __init__(self) -> None:
+        self.comments: list[str] = []
 
     def shift(self, token: Token, before: Gap) -> Leaf:
+        self.comments += [comment.text for comment in before.comments]
         return Leaf("->" if token.type == "PIPE" else token.text, before)
 
     def reduce(self, action: str, parts: Docs) -> Any:
@@ -58,19 +62,19 @@ class Documents:
         return Row(_spaced(parts)) if len(parts) > 1 else parts[0]
 
     on_header = on_dim = on_init = on_import_ = on_words
-    on_input = on_param = on_buffer = on_noise = on_public = on_drawn = on_target = on_words
+    on_input = on_param = on_buffer = on_noise = on_public = on_target = on_words
     on_block = on_op = on_result = on_type = on_bare_type = on_name = on_ellipsis = on_words
 
     def on_dim_item(self, parts: Docs) -> Doc:
         """`NAME = default where constraint`."""
-        rest = [part if i % 2 == 0 else _value(part) for i, part in enumerate(parts[1:])]
+        rest = [part if i % 2 == 0 else _value(part, CHOICE) for i, part in enumerate(parts[1:])]
         return Row(_spaced([parts[0], *rest]))
 
     def on_ending(self, parts: Docs) -> Doc:
         """Words, and a value behind them."""
         return Row(_spaced([*parts[:-1], _value(parts[-1])]))
 
-    on_given = on_const = on_layer = on_assign = on_update = on_gradient = on_ending
+    on_given = on_drawn = on_const = on_layer = on_assign = on_update = on_gradient = on_ending
 
     def on_output(self, parts: Docs) -> Doc:
         """`output path: type = value`, where the type and the value may be absent."""
@@ -90,7 +94,10 @@ class Documents:
     # ---------------------------------------------------------------- bodies
 
     def on_tensor_parameter(self, parts: Docs) -> Doc:
-        return self.on_output(parts)
+        """`name[shape] = default` or `name: word = default`."""
+        if len(parts) > 1 and _is_sign(parts[-2], {"="}):
+            return Row(_spaced([*parts[:-1], _value(parts[-1], CHOICE)]))
+        return self.on_words(parts)
 
     on_static_parameter = on_tensor_parameter
 
@@ -109,11 +116,11 @@ class Documents:
 
     def on_require(self, parts: Docs) -> Doc:
         word, condition, comma, message = parts
-        return Row(_spaced([word, _value(condition), comma, message]))
+        return Row(_spaced([word, _value(condition, CHOICE), comma, message]))
 
     def on_if_(self, parts: Docs) -> Doc:
         """`if condition { } else { }`; an `if` behind `else` becomes part of the row."""
-        row = _spaced([parts[0], _value(parts[1]), *parts[2:4]])
+        row = _spaced([parts[0], _value(parts[1], CHOICE), *parts[2:4]])
         for part in parts[4:]:
             row += [" ", *(part.parts() if isinstance(part, Row) else [part])]
         return Row(row)
@@ -121,7 +128,7 @@ class Documents:
     # ---------------------------------------------------------------- brackets and calls
 
     def on_shape(self, parts: Docs) -> Doc:
-        return _brackets(parts)
+        return _brackets(parts, loosest=CHOICE)
 
     def on_arguments(self, parts: Docs) -> Doc:
         return _brackets(parts, comma=True)
@@ -137,7 +144,7 @@ class Documents:
         sign.first.comments = given.first.comments = ()
         before = (*name.first.comments, *(replace(comment, own_line=True) for comment in inside))
         name.first.comments = ()
-        name.first.prepend(before)
+        name.first.adopt(before)
         return Row([name, sign, given])
 
     def on_range(self, parts: Docs) -> Doc:
@@ -248,13 +255,14 @@ def _spaced(parts: Sequence[Doc]) -> list[Part]:
     return row
 
 
-def _value(doc: Doc) -> Doc:
+def _value(doc: Doc, loosest: int = PIPE) -> Doc:
     """An expression that is delimited on both sides, behind other words."""
-    return Value(_whole(doc))
+    return Value(_whole(doc, loosest))
 
 
 def _whole(doc: Doc, loosest: int = PIPE) -> Doc:
-    """An expression that is delimited on both sides: it needs no parentheses."""
+    """An expression that is delimited on both sides: it needs no parentheses, unless it binds more loosely
+    than the place allows."""
     while isinstance(doc, Paren) and doc.inner.level >= loosest and not doc.commented:
         doc = _opened(doc)
     return doc
@@ -272,14 +280,16 @@ def _operand(doc: Doc, level: int, *, is_left: bool = False) -> Doc:
 
 def _opened(paren: Paren) -> Doc:
     """What stands in the parentheses; comments before them go to it."""
-    paren.inner.first.prepend(paren.open.comments)
+    paren.inner.first.adopt(paren.open.comments)
     return paren.inner
 
 
-def _brackets(parts: Docs, *, comma: bool = False, single: bool = False, fill: bool = False) -> Brackets:
+def _brackets(
+    parts: Docs, *, loosest: int = PIPE, comma: bool = False, single: bool = False, fill: bool = False
+) -> Brackets:
     """Brackets from all their symbols; comments before a comma go behind it.
 
-    `comma`: one may stand behind the last item; `single`: and makes a tuple of one.
+    `comma` says that one may stand behind the last item, `single` that it then makes a tuple of one.
     """
     items: list[Doc] = []
     moved: list[Any] = []
@@ -289,12 +299,12 @@ def _brackets(parts: Docs, *, comma: bool = False, single: bool = False, fill: b
         if trailing:
             moved += part.first.comments
             continue
-        item = _whole(part)
-        item.first.prepend(moved)
+        item = _whole(part, loosest)
+        item.first.adopt(moved)
         items.append(item)
         moved = []
     open, close = parts[0].first, parts[-1].first
-    close.prepend(moved)
+    close.adopt(moved)
     single = single and len(items) == 1
     return Brackets(open, items, close, comma=comma, magic=trailing and not single, single=single, fill=fill)
 

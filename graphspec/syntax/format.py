@@ -33,8 +33,9 @@ def format_text(source: Source) -> str:
     Lines end as the first line of the source does.  Raises `FormatterError` rather than change a meaning.
     """
     before = parse(source)
-    after = Source(source.name, _laid_out(source))
-    if not same(before, parse(after)) or comments(source) != comments(after):
+    text, kept = _laid_out(source)
+    after = Source(source.name, text)
+    if not same(before, parse(after)) or kept != comments(after):
         raise FormatterError(f"formatting would change what {source.name} says; it is left as it is")
     return after.text.replace("\n", "\r\n") if _ends_in_crlf(source.text) else after.text
 
@@ -60,13 +61,15 @@ def same(a: Any, b: Any) -> bool:
     return True
 
 
-def _laid_out(source: Source) -> str:
+def _laid_out(source: Source) -> tuple[str, list[str]]:
+    """The formatted text, and the comments of the source."""
     documents = Documents()
     (header, *statements), end = read(source, documents.shift, documents.reduce)
     items = [Item(header)]
     for statement in statements:
         items += [Item(Newline(0, 0, blanks=True)), Item(statement)]
-    return lay_out([*items, Item(Newline(0, 0, blanks=True, closing=True)), Item(end)])
+    text = lay_out([*items, Item(Newline(0, 0, blanks=True, closing=True)), Item(end)])
+    return text, documents.comments
 
 
 def _ends_in_crlf(text: str) -> bool:

@@ -73,7 +73,7 @@ class Doc:
     `width` is its width on one line, where it cannot stand if `forced`.  `exposed` says that it holds a
     comment outside of brackets, `loose` that its layout has line breaks outside of brackets, which the
     language only knows before `->`.  `level` is the binding strength of its outermost operator.  `opening`
-    is the width up to the first value or body in it, which find room for themselves, or None.
+    is the width up to the first part that finds room for itself, a value, a body or broken brackets, or None.
     """
 
     __slots__ = ("exposed", "first", "forced", "level", "loose", "opening", "width")
@@ -131,11 +131,11 @@ class Leaf(Doc):
         self.level = level
         self.opening = None
 
-    def prepend(self, comments: Sequence[Comment]) -> None:
-        """Put comments that stood elsewhere before those of this leaf; only the first can share a line."""
+    def adopt(self, comments: Sequence[Comment], *, after: bool = False) -> None:
+        """Take comments that stood elsewhere, before or after its own; only the first can share a line."""
         if comments:
-            others = (*comments[1:], *self.comments)
-            self.comments = (comments[0], *(replace(comment, own_line=True) for comment in others))
+            first, *others = (*self.comments, *comments) if after else (*comments, *self.comments)
+            self.comments = (first, *(replace(comment, own_line=True) for comment in others))
             self.newline = True
 
     def parts(self) -> Iterable[Part]:
@@ -205,7 +205,7 @@ class Brackets(Doc):
         inside = any(item.forced or item.first.comments for item in items)
         self.forced = magic or inside or bool(close.comments)
         self.exposed = self.loose = False
-        self.opening = None
+        self.opening = 1 if self.forced else None
 
     def parts(self) -> Iterable[Part]:
         yield self.open
@@ -275,7 +275,7 @@ class Operators(Doc):
 
     def append(self, operator: Leaf, operand: Doc) -> None:
         """One more operator, with its right operand; comments between the two move before the operator."""
-        operator.prepend(operand.first.comments)
+        operator.adopt(operand.first.comments, after=True)
         operand.first.comments = ()
         self.operators.append(operator)
         self.operands.append(operand)
@@ -332,7 +332,7 @@ class Pipe(Doc):
 
     def append(self, arrow: Leaf, stage: Doc) -> None:
         """One more stage; comments between the arrow and the stage move before the arrow."""
-        arrow.prepend(stage.first.comments)
+        arrow.adopt(stage.first.comments, after=True)
         stage.first.comments = ()
         self.stages.append((arrow, stage))
         self.width += stage.width + 4
@@ -355,7 +355,7 @@ class Pipe(Doc):
         indent = at.indent + STEP
         room = MOST - at.column - self.head.width - (0 if groups else at.reserve)
         together = not self.head.forced and self._go_together(beside, room, may_break=not groups)
-        items = [Item(self.head, at.indent, at.reserve if not self.stages else 4 * together)]
+        items = [Item(self.head, at.indent)]
         for arrow, stage in beside:
             if together:
                 items += [Item(" "), Item(arrow), Item(" "), Item(stage, at.indent, at.reserve)]
@@ -402,6 +402,7 @@ class Value(Doc):
         self.width = expr.width
         self.opening = 1
         self._holds(expr, ())
+        self.exposed = expr.exposed and not expr.loose  # otherwise the parentheses are around it
         self.loose = False
 
     def parts(self) -> Iterable[Part]:

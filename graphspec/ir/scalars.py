@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from graphspec.ir.sizes import Symbolic, evaluate, symbols
@@ -49,10 +49,15 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """`function(arguments)`, with `function` a key of `FUNCTIONS`."""
+    """`function(arguments)`, with `function` a key of `FUNCTIONS`; `depth` counts those inside one another."""
 
     function: str
     arguments: tuple[Number, ...]
+    depth: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inner = (a.depth for a in self.arguments if isinstance(a, Scalar))
+        object.__setattr__(self, "depth", 1 + max(inner, default=0))
 
     def __str__(self) -> str:
         texts = [str(a) for a in self.arguments]

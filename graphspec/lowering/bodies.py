@@ -26,9 +26,6 @@ from graphspec.lowering.context import (
 from graphspec.lowering.signatures import Parameter, of_definition
 from graphspec.syntax import ast
 
-#: definitions that may be inside one another: deeper than people write, within what Python can recurse
-MAX_DEPTH = 40
-
 
 def register(name: str, value: Any, span: Span, frame: Frame) -> None:
     """Give a value its name; no name is given twice."""
@@ -87,14 +84,12 @@ def apply_definition(
     """
     span = calls.stage_span(expr)
     name = definition.name.text
-    if len(frame.stack) >= MAX_DEPTH:
-        fail(say.definitions_too_deep(name, MAX_DEPTH, span, frame.trace))
     if definition in frame.stack:
         fail(say.recursive_definition(name, span, definition.name.span, frame.trace))
     in_place = not home.is_std and (definition.kind == "block" or _shows_locals(definition, frame, label))
     inner = _frame(definition, home, span, frame, label, layer, expr, in_place)
     operands: dict[str, blame.Operand] = {}
-    with blame.at_the_call(name, home, operands, span, frame):
+    with frame.ctx.deeper(span, frame.trace), blame.at_the_call(name, home, operands, span, frame):
         _bind_arguments(definition, bound, operands, inner, frame, label)
         if not in_place:
             return _apply_whole(definition, inner, span, frame)

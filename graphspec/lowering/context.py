@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from graphspec.diagnostics import Diagnostic, Span
+from graphspec.diagnostics.catalogue.definitions import nested_deeper_than_read
 from graphspec.diagnostics.catalogue.types import size_needed
 from graphspec.ir import DType, Input, Number, Origin, Scalar, Size, Symbolic, Value, apply
 from graphspec.ir.scalars import evaluate_number, number_symbols
 from graphspec.lowering.module import Check, Declared, Dim, Result
 from graphspec.syntax import ast
+
+#: that depth at most: each level takes up to eight of the thousand calls that Python allows by default
+MAX_DEPTH = 90
 
 
 class Failed(Exception):  # noqa: N818  (control flow, never shown)
@@ -21,6 +25,9 @@ class Failed(Exception):  # noqa: N818  (control flow, never shown)
     def __init__(self, *diagnostics: Diagnostic) -> None:
         super().__init__(*diagnostics)
         self.diagnostics = diagnostics
+
+
+Trace: TypeAlias = "tuple[tuple[str, Span], ...]"
 
 
 class Poison:
@@ -126,6 +133,8 @@ class Context:
     errors: Errors = field(default_factory=Errors)
     bodies: dict[Any, Any] = field(default_factory=dict)
     mode_matters: bool = False
+    #: how many expressions and definitions are being read inside one another
+    depth: int = 0
     folder: str | None = None
     #: the values that apply a layer, by the layer's path
     applications: dict[str, list[str]] = field(default_factory=dict)
@@ -144,6 +153,17 @@ class Context:
             yield
         except Failed as failure:
             self.report(failure.diagnostics)
+
+    @contextmanager
+    def deeper(self, place: Span, trace: Trace) -> Iterator[None]:
+        """One level of nesting more."""
+        if self.depth >= MAX_DEPTH:
+            fail(nested_deeper_than_read(MAX_DEPTH, place, trace))
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
 
     @contextmanager
     def apart(self) -> Iterator[Errors]:

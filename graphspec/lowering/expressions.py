@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from graphspec.diagnostics import Diagnostic, Span
+from graphspec.diagnostics.catalogue import definitions as say_definitions
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import (
@@ -53,6 +54,14 @@ def evaluate(expr: ast.Expr, frame: Frame, name: str | None = None) -> Any:
     without recursion.
     """
     spine = left_spine(expr)
+    if len(spine) == 1 and isinstance(expr, ast.Name):
+        return find_name(expr.path, frame)
+    with frame.ctx.deeper(expr.span, frame.trace):
+        return _along(spine, frame, name)
+
+
+def _along(spine: list[ast.Expr], frame: Frame, name: str | None) -> Any:
+    """The meaning of a chain from its start to its end, or everything that is wrong with its links."""
     meaning: Any = None
     wrong: list[Diagnostic] | None = None
     for before, here in zip((None, *spine), spine, strict=False):
@@ -60,7 +69,7 @@ def evaluate(expr: ast.Expr, frame: Frame, name: str | None = None) -> Any:
             wrong += _faults_beside(here, frame)
             continue
         try:
-            meaning = _link(before, here, meaning, frame, name if here is expr else None)
+            meaning = _link(before, here, meaning, frame, name if here is spine[-1] else None)
         except Failed as failure:
             wrong = list(failure.diagnostics)
     if wrong is not None:
@@ -177,6 +186,8 @@ def static_compute(function: str, arguments: tuple[Any, ...], span: Span, frame:
         fail(say_types.no_static_value(span.text, "it is not defined there", span, frame.trace))
     except OverflowError:
         fail(say_types.no_static_value(span.text, "the result is too large", span, frame.trace))
+    if isinstance(result, Scalar) and result.depth > 100:
+        fail(say_definitions.nested_deeper_than_read(100, span, frame.trace))
     if isinstance(result, complex):
         fail(say_types.no_static_value(span.text, "the result is not a real number", span, frame.trace))
     return result

@@ -102,7 +102,9 @@ def _unknown(path: ast.Path, frame: Frame) -> Any:
         return say.not_visible_in_a_body(text, path.span, outside, frame.trace)
     if function_exists(text, frame):
         return say.function_as_value(text, path.span, frame.trace)
-    return say.unknown_name(text, known_names(frame), path.span, frame.trace)
+    # comparing names takes time: with so many mistakes the first ones get suggestions
+    known = known_names(frame) if frame.ctx.errors.met < 100 else []
+    return say.unknown_name(text, known, path.span, frame.trace)
 
 
 def _in_the_file(text: str, frame: Frame) -> Span | None:

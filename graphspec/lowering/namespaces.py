@@ -14,7 +14,7 @@ from graphspec.lowering import expressions
 from graphspec.lowering.context import POISON, Context, Failed, Frame, Namespace, fail
 from graphspec.lowering.definitions import read_source
 from graphspec.lowering.lookup import describe
-from graphspec.lowering.ordering import reads_of_expression
+from graphspec.lowering.ordering import in_order
 from graphspec.syntax import ast
 from graphspec.syntax.parser import parse
 
@@ -88,33 +88,22 @@ def read_consts(file: ast.File, frame: Frame, sets: Mapping[str, Any]) -> None:
     """Evaluate the consts of a file into its namespace, in the order of their names."""
     consts = frame.home.consts
     assert isinstance(consts, dict)
-    waiting: dict[str, ast.Const] = {}
+    first: dict[str, ast.Const] = {}
     for statement in file.statements:
         if isinstance(statement, ast.Const):
-            first = waiting.get(statement.name.text)
-            if first is not None:
-                frame.ctx.report(
-                    [say_names.duplicate_name(statement.name.text, statement.name.span, first.name.span, ())]
-                )
-            waiting.setdefault(statement.name.text, statement)
-    while waiting:
-        ready = [
-            s
-            for s in waiting.values()
-            if not any(r.name in waiting for r in reads_of_expression(s.value) if not r.called)
-        ]
-        if not ready:
-            steps = [(s.name.text, s.span) for s in waiting.values()]
-            frame.ctx.report([say_names.cycle(steps, ())])
-            consts.update(dict.fromkeys(waiting, POISON))
-            return
-        for statement in ready:
-            del waiting[statement.name.text]
-            try:
-                consts[statement.name.text] = _const(statement, frame, sets)
-            except Failed as failure:
-                frame.ctx.report(failure.diagnostics)
-                consts[statement.name.text] = POISON
+            name = statement.name
+            if name.text in first:
+                places = name.span, first[name.text].name.span
+                frame.ctx.report([say_names.duplicate_name(name.text, *places, ())])
+            first.setdefault(name.text, statement)
+    for statement in in_order(list(first.values()), frame):
+        assert isinstance(statement, ast.Const)
+        try:
+            consts[statement.name.text] = _const(statement, frame, sets)
+        except Failed as failure:
+            frame.ctx.report(failure.diagnostics)
+    for failed in first:
+        consts.setdefault(failed, POISON)
 
 
 def _const(statement: ast.Const, frame: Frame, sets: Mapping[str, Any]) -> Any:

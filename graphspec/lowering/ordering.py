@@ -24,6 +24,8 @@ def writes(statement: ast.Statement) -> list[str]:
             return [path.text for path in (statement.path, statement.public) if path is not None]
         case ast.Layer():
             return [statement.path.text]
+        case ast.Const():
+            return [statement.name.text]
         case ast.Result():
             return [statement.path.text, *labels(statement.value)] if statement.value is not None else []
         case _:
@@ -46,7 +48,7 @@ class Read:
 def reads(statement: ast.Statement) -> Iterator[Read]:
     """The names that a statement needs."""
     match statement:
-        case ast.Assign() | ast.Update() | ast.Layer():
+        case ast.Assign() | ast.Update() | ast.Layer() | ast.Const():
             yield from reads_of_expression(statement.value)
         case ast.Declare():
             for size in statement.type.shape.sizes:

@@ -85,7 +85,7 @@ def unknown_function(expr: ast.Call, frame: Frame) -> NoReturn:
         raise Failed
     if meaning is not MISSING and not isinstance(meaning, LayerRef):
         fail(say.value_is_not_a_function(text, path.span, frame.ctx.places.get(text), frame.trace))
-    known = function_names(frame)
+    known = function_names(frame) if frame.ctx.errors.met < 100 else []
     head, _, bare = text.rpartition(".")
     here = OPERATORS_BY_OP.get(bare) or FUNCTIONS.get(bare) or (bare if bare in known else None)
     is_method = bool(head) and isinstance(search(head, frame), Value)

@@ -249,13 +249,12 @@ def recursive_definition(name: str, place: Span, defined: Span, trace: Trace) ->
 
 
 @diagnostic()
-def definitions_too_deep(name: str, limit: int, place: Span, trace: Trace) -> Diagnostic:
-    """Definitions use one another to a depth that no network has; `repeat` writes a long chain."""
-    return finding(
-        f"`{name}` is used inside {limit} other definitions, which is too deep",
-        primary=Label(place),
-        trace=trace[:3],
-    )
+def nested_deeper_than_read(limit: int, place: Span, trace: Trace) -> Diagnostic:
+    """Expressions and definitions stand inside one another to a depth that no network has.
+
+    Chains (`x -> f -> g`, `a + b + c`, `repeat`) may be as long as you like.
+    """
+    return finding(f"this is nested more than {limit} deep", primary=Label(place), trace=trace[:3])
 
 
 @diagnostic()

@@ -129,12 +129,13 @@ def cycle(steps: Sequence[tuple[str, Span]], trace: Trace) -> Diagnostic:
         return finding(
             f"`{names[0]}` depends on itself", primary=Label(steps[0][1], f"needs `{names[0]}`"), trace=trace
         )
-    ring = " needs ".join(f"`{name}`" for name in [names[-1], *names])
+    shown = names if len(names) < 8 else [*names[:3], "...", *names[-3:]]
+    ring = " needs ".join(f"`{name}`" for name in [names[-1], *shown]).replace("`...`", "...")
     (name, place), rest = steps[0], steps[1:]
     return finding(
         f"names that need one another in a circle: {ring}",
         primary=Label(place, f"needs `{name}`"),
-        secondary=tuple(Label(span, f"needs `{n}`") for n, span in rest),
+        secondary=tuple(Label(span, f"needs `{n}`") for n, span in rest[:12]),
         trace=trace,
     )
 

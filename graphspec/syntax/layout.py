@@ -400,7 +400,7 @@ class Value(Doc):
         self.expr = expr
         self.level = expr.level
         self.width = expr.width
-        self.opening = 1
+        self.opening = 1 if expr.loose else _lead(expr)
         self._holds(expr, ())
         self.exposed = expr.exposed and not expr.loose  # otherwise the parentheses are around it
         self.loose = False
@@ -420,6 +420,25 @@ class Value(Doc):
             Item("("), Item(Newline(indent, indent)), Item(expr, indent),
             Item(Newline(at.indent, indent)), Item(")"),
         ]  # fmt: skip
+
+
+def _lead(doc: Doc) -> int:
+    """The width of what stands before the first line break that a document can have."""
+    width = 0
+    while not isinstance(doc, Leaf | Brackets | Operators):
+        if isinstance(doc, Pipe):
+            doc = doc.head
+        elif isinstance(doc, Value):
+            doc = doc.expr
+        else:
+            for part in doc.parts():
+                if isinstance(part, Doc) and not isinstance(part, Leaf):
+                    doc = part
+                    break
+                width += _width(part)
+            else:
+                return width
+    return width + (doc.width if isinstance(doc, Leaf) else 1)
 
 
 class Body(Doc):

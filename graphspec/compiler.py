@@ -32,6 +32,7 @@ from graphspec.transforms.broadcasting import filled
 from graphspec.transforms.differentiate import cotangents, tangents
 from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
+from graphspec.transforms.simplify_adjoints import simplify_adjoints
 
 if TYPE_CHECKING:
     from graphspec.runtime.program import Program
@@ -107,7 +108,7 @@ def derive(module: Module, request: Request) -> Derived:
         return _answer(
             module, graph, {}, _push_forward(module, graph, outputs, _directions(graph, wanted)), request
         )
-    gradients, notes = _gradients(module, graph, outputs, targets, request)
+    gradients, graph, notes = _gradients(module, graph, outputs, targets, request)
     if request.kind == "hvp":
         return _answer(
             module, graph, {}, _along(graph, gradients, _directions(graph, wanted)), request, notes
@@ -121,6 +122,11 @@ def simplify(graph: Graph, *, everything: bool, check: bool) -> Graph:
     Without `everything`, only what a program cannot do without; `check` verifies it after each pass.
     """
     return optimise(graph, verify=check, passes=PASSES if everything else REQUIRED)
+
+
+def readable(graph: Graph) -> Graph:
+    """The graph as it is printed and drawn: simplified, with its calls whole and its taps in place."""
+    return simplify_adjoints(graph)
 
 
 def assemble(graph: Graph, sizes: Mapping[str, int], backend: str) -> Program:
@@ -159,8 +165,11 @@ def _expand(module: Module, outputs: Mapping[str, Value], names: Mapping[str, Va
 
 def _gradients(
     module: Module, graph: Graph, outputs: Mapping[str, Value], targets: Sequence[Target], request: Request
-) -> tuple[Gradients, list[Diagnostic]]:
-    """The gradient of each objective by each target that it reaches, and what patterns left out."""
+) -> tuple[Gradients, Graph, list[Diagnostic]]:
+    """The gradient of each objective by each target that it reaches, and what patterns left out.
+
+    The graph that comes back knows the cotangents of named values on the way, as `d.NAME`.
+    """
     seeds = _seeds(outputs, request)
     found: Gradients = {}
     unreached: list[tuple[str, str]] = []
@@ -168,9 +177,13 @@ def _gradients(
     notes: list[Diagnostic] = []
     names = list(dict.fromkeys(name for target in targets for name in target.names))
     xs = [graph.names[name] for name in names]
+    between = _named_between(graph, xs)
     for objective, y in outputs.items():
-        made = cotangents({y: seeds[objective]}, xs, dict(zip(xs, names, strict=True)))
-        reached = {name: g for name, g in zip(names, made, strict=True) if g is not None}
+        labels = dict(zip(xs, names, strict=True))
+        made = cotangents({y: seeds[objective]}, [*xs, *between.values()], labels)
+        reached = {name: g for name, g in zip(names, made, strict=False) if g is not None}
+        passing = zip(between, made[len(xs) :], strict=True)
+        graph = _with_names(graph, objective if len(outputs) > 1 else "", passing)
         found[objective] = {}
         for target in targets:
             missing = [name for name in target.names if name not in reached]
@@ -191,7 +204,23 @@ def _gradients(
         wrong.extend(_explain(module, graph, unreached))
     if wrong:
         raise GraphSpecError(wrong)
-    return found, notes
+    return found, graph, notes
+
+
+def _named_between(graph: Graph, xs: Sequence[Value]) -> dict[str, Value]:
+    """The named floating values that depend on the xs; their cotangents are there in any case."""
+    below = set(xs)
+    for node in graph.nodes:
+        if not below.isdisjoint(node.inputs):
+            below.update(node.values)
+    return {name: v for name, v in graph.names.items() if v in below and v not in xs and v.dtype.is_float}
+
+
+def _with_names(graph: Graph, objective: str, cotangents: Iterable[tuple[str, Value | None]]) -> Graph:
+    """The graph with names for cotangents: `d.fc1` is that of `fc1`, of several objectives `d.nll.fc1`."""
+    prefix = f"d.{objective}." if objective else "d."
+    made = {f"{prefix}{name}": value for name, value in cotangents if value is not None}
+    return Graph(graph.outputs, {**made, **graph.names})
 
 
 def _directions(graph: Graph, names: Iterable[str]) -> dict[str, Value]:

@@ -135,14 +135,7 @@ class Convolution(Sliding):
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
     ) -> Value:
-        name = "convolution"
-        made = cls(
-            pair(name, "stride", stride),
-            pair(name, "padding", padding),
-            pair(name, "dilation", dilation),
-            groups,
-        )
-        return apply(made, x, weight)
+        return apply(cls(*_pairs(stride, padding, dilation), groups), x, weight)
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -165,7 +158,6 @@ class ConvolutionInputAdjoint(Sliding):
     """
 
     size: tuple[Size, Size]
-    is_internal = True
     kernel = "convolution_input_adjoint"
 
     def infer(self, g: TensorType, weight: TensorType) -> TensorType:
@@ -195,6 +187,19 @@ class ConvolutionInputAdjoint(Sliding):
         return self.storage(self.infer(g, weight), weight, with_products=False)
 
     @classmethod
+    def make(
+        cls,
+        g: Value,
+        weight: Value,
+        size: tuple[Size, Size],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: Size = 1,
+    ) -> Value:
+        return apply(cls(*_pairs(stride, padding, dilation), groups, size), g, weight)
+
+    @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return (
             Sample(cls((1, 1), (0, 0), (1, 1), 1, (5, 4)), (Box((2, 2, 3, 3)), Box((2, 3, 3, 2)))),
@@ -214,7 +219,6 @@ class ConvolutionWeightAdjoint(Sliding):
     """
 
     size: tuple[Size, Size]
-    is_internal = True
     kernel = "convolution_weight_adjoint"
 
     def infer(self, g: TensorType, x: TensorType) -> TensorType:
@@ -245,6 +249,19 @@ class ConvolutionWeightAdjoint(Sliding):
         return self.storage(x, self.infer(g, x), with_products=True)
 
     @classmethod
+    def make(
+        cls,
+        g: Value,
+        x: Value,
+        size: tuple[Size, Size],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: Size = 1,
+    ) -> Value:
+        return apply(cls(*_pairs(stride, padding, dilation), groups, size), g, x)
+
+    @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return (
             Sample(cls((1, 1), (0, 0), (1, 1), 1, (3, 2)), (Box((2, 2, 3, 3)), Box((2, 3, 5, 4)))),
@@ -262,6 +279,14 @@ def _cut_images(y: Value, size: Size) -> Value:
 def _cut_sets(y: Value, size: Size) -> Value:
     """y[N, size * C, ...], the channels of each set side by side, as [size, N, C, ...]."""
     return move_axis(cut_axis(y, 1, (size, y.shape[1] // size)), 1, 0)
+
+
+def _pairs(
+    stride: int | tuple[int, int], padding: int | tuple[int, int], dilation: int | tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """How a kernel slides, a number for each axis."""
+    name = "convolution"
+    return pair(name, "stride", stride), pair(name, "padding", padding), pair(name, "dilation", dilation)
 
 
 def _require_result(g: TensorType, expected: TensorType) -> None:

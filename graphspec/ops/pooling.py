@@ -80,7 +80,6 @@ class MaxPool2dScatter(Window):
     Source: the adjoint of max-pooling (torch.nn.MaxPool2d); linear in g.
     """
 
-    is_internal = True
     kernel = "max_pool2d_scatter"
 
     def infer(self, g: TensorType, x: TensorType, y: TensorType) -> TensorType:
@@ -109,7 +108,6 @@ class MaxPool2dGather(Window):
     Source: max-pooling (torch.nn.MaxPool2d) with the places kept; linear in v.
     """
 
-    is_internal = True
     kernel = "max_pool2d_gather"
 
     def infer(self, v: TensorType, x: TensorType, y: TensorType) -> TensorType:
@@ -142,7 +140,6 @@ class WindowSum(Window):
     Source: the documentation of torch.nn.AvgPool2d.
     """
 
-    is_internal = True
     kernel = "window_sum"
 
     def infer(self, x: TensorType) -> TensorType:
@@ -169,7 +166,6 @@ class WindowSpread(Window):
     """
 
     size: tuple[Size, Size] = (1, 1)
-    is_internal = True
     kernel = "window_spread"
 
     def infer(self, g: TensorType) -> TensorType:

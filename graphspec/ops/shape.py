@@ -260,7 +260,6 @@ class Embed(Op):
     starts: tuple[Size, ...]
     steps: tuple[int, ...]
     value: float = 0
-    is_internal = True
     kernel = "embed"
 
     def infer(self, x: TensorType) -> TensorType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from graphspec.ir import Body, Call, Graph, Node, Rewriter, Value, made_at, reachable, rebuild
@@ -22,7 +22,7 @@ def inline_calls(graph: Graph) -> Graph:
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if not isinstance(node.op, Call):
             return None
-        for body in _innermost_first(node.op.body, flat):
+        for body in innermost_first(node.op.body, flat):
             flat[body] = _flatten(body, flat)
         return flat[node.op.body].applied(node, inputs)
 
@@ -62,7 +62,7 @@ def _flatten(body: Body, flat: dict[Body, _FlatBody]) -> _FlatBody:
     return _FlatBody(body.parameters, results, reachable(results, stop))
 
 
-def _innermost_first(body: Body, known: dict[Body, _FlatBody]) -> Iterator[Body]:
+def innermost_first(body: Body, known: Container[Body]) -> Iterator[Body]:
     """`body` and those of the calls in it that are not known, each after the ones it needs."""
     todo = [(body, False)]
     while todo:

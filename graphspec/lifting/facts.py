@@ -1,0 +1,75 @@
+"""What the graph of a file does not say itself, and whoever prints or draws it wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """An input of the graph: `word` is input, param, buffer or noise, `beginning` may be `~ normal()`."""
+
+    word: str
+    beginning: str = ""
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A dim of the file: its default, and its constraint as text."""
+
+    default: int | None = None
+    constraint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """How an op of the standard library is called.
+
+    `required` and `optional` are its tensors; `statics` are the other parameters with their defaults,
+    `UNKNOWN` where there is none, or none that is a plain value.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    statics: Mapping[str, Any]
+
+
+UNKNOWN = object()
+
+
+class Library(Protocol):
+    """The definitions that a name means everywhere: those that the file does not define itself."""
+
+    def op(self, name: str) -> Function | None:
+        """How the op of that name is called; None where the library has no such op."""
+
+    def is_block(self, name: str) -> bool:
+        """Whether a block of the library has that name."""
+
+
+class NoLibrary:
+    """Nothing is known but the primitives: every definition is printed."""
+
+    def op(self, name: str) -> Function | None:
+        return None
+
+    def is_block(self, name: str) -> bool:
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """`results` says of outputs whether they are an output, a loss or the objective.
+
+    `requested` are the outputs asked for: gradients, by the name of what they belong to.
+    """
+
+    declared: Mapping[str, Declaration] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
+    dims: Mapping[str, Dimension] = field(default_factory=dict)
+    library: Library = field(default_factory=NoLibrary)
+    requested: frozenset[str] = frozenset()
+    title: str = ""

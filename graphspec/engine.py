@@ -6,7 +6,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakSet
 
@@ -32,6 +32,19 @@ V = TypeVar("V")
 
 #: entries of each cache; the oldest goes first
 LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request on certain arrays: the spec as it was lowered for them, the request's graph and program,
+    the numbers that the dims are, and the program's arrays by name.
+    """
+
+    module: Module
+    derived: Derived
+    program: Program
+    sizes: Sizes
+    arrays: dict[str, Array]
 
 
 class Engine:
@@ -89,13 +102,31 @@ class Engine:
             return self._graphs[derived]
 
     def run(
-        self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str
+        self,
+        request: Request,
+        given: Mapping[str, Any],
+        *,
+        seed: int,
+        backend: str,
+        check_finite: bool = False,
     ) -> tuple[Derived, dict[str, Array]]:
         """What a request asks for, by the names of its graph's outputs.
 
         `given` are arrays by name: of inputs, parameters and buffers, cotangents and directions.  Noise
-        that is not given is drawn from the seed.
+        that is not given is drawn from the seed.  With `check_finite` a result that is not finite is an
+        error, which says what made it so.
         """
+        prepared = self.prepare(request, given, seed=seed, backend=backend)
+        results = prepared.program(prepared.arrays)
+        if check_finite:
+            from graphspec.finiteness import check_results
+
+            graph = self.graph(prepared.derived)
+            check_results(prepared.derived, graph, prepared.sizes, backend, prepared.arrays, results)
+        return prepared.derived, results
+
+    def prepare(self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str) -> Prepared:
+        """A request with everything that it needs to be run: its program, and all arrays."""
         module = self.module
         while True:
             derived = self.derive(request, module)
@@ -110,7 +141,7 @@ class Engine:
         for name in derived.inputs:
             if name not in arrays:
                 arrays[name] = _draw(module.declared[name], bound.env, seed, backend)
-        return derived, program(arrays)
+        return Prepared(module, derived, program, bound.env, arrays)
 
     def start(
         self,

@@ -205,12 +205,16 @@ class Model:
         *,
         seed: int = 0,
         backend: str = "numpy",
+        check_finite: bool = False,
     ) -> dict[str, Array]:
         """Values by name: those of `of`, else all results of the spec.
 
-        `seed` is that of the noise in the graph, as in every method below.
+        `seed` is that of the noise in the graph, as in every method below.  With `check_finite` a result
+        with NaN or infinite elements is an error, which names the step that first made one: in the forward
+        pass or in the backward pass, of which line and operands.
         """
-        derived, found = self._run(Request(of=_texts(of)), params, inputs, {}, seed, backend)
+        request = Request(of=_texts(of))
+        derived, found = self._run(request, params, inputs, {}, seed, backend, check_finite)
         return {name: found[key] for name, key in derived.values.items()}
 
     def grad(
@@ -224,16 +228,18 @@ class Model:
         allow_zero: bool = False,
         seed: int = 0,
         backend: str = "numpy",
+        check_finite: bool = False,
     ) -> dict[str, Any]:
         """Gradients by name, each of the shape of what it belongs to.
 
         An objective that is not a scalar needs a cotangent of its shape, or `"ones"`; the result is then
         the vector-Jacobian product.  With a list of objectives the result is a dict of dicts, by
         objective, and cotangents are a mapping by objective.  A name that the objective does not depend
-        on is an error, or zeros with `allow_zero`; what a pattern selects is left out.
+        on is an error, or zeros with `allow_zero`; what a pattern selects is left out.  With
+        `check_finite` a gradient or an objective that is not finite is an error (see `forward`).
         """
         _, found = self._gradients(
-            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, values=False
+            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, check_finite, values=check_finite
         )
         grads: dict[str, Any] = _as_asked(of, found)
         return grads
@@ -249,10 +255,11 @@ class Model:
         allow_zero: bool = False,
         seed: int = 0,
         backend: str = "numpy",
+        check_finite: bool = False,
     ) -> tuple[Any, dict[str, Any]]:
         """The objective's value and its gradients, as `grad` gives them; computed together."""
         values, found = self._gradients(
-            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, values=True
+            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, check_finite, values=True
         )
         return _as_asked(of, values), _as_asked(of, found)
 
@@ -328,13 +335,14 @@ class Model:
         allow_zero: bool,
         seed: int,
         backend: str,
+        check_finite: bool,
         *,
         values: bool,
     ) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
         request = self._request(of, wrt, cotangent, allow_zero, values=values)
         weights = self._cotangents(of, cotangent)
         extra = {cotangent_of(name): array for name, array in weights.items()}
-        derived, found = self._run(request, params, inputs, extra, seed, backend)
+        derived, found = self._run(request, params, inputs, extra, seed, backend, check_finite)
         return {name: found[key] for name, key in derived.values.items()}, _by_objective(derived, found)
 
     def _cotangents(self, of: Names | None, cotangent: Any) -> dict[str, Array]:
@@ -358,6 +366,7 @@ class Model:
         extra: Mapping[str, Array],
         seed: int,
         backend: str,
+        check_finite: bool = False,
     ) -> tuple[Derived, dict[str, Array]]:
         self._check_places(params, "params", ("param", "buffer"))
         self._check_places(inputs, "inputs", ("input", "noise"))
@@ -366,7 +375,7 @@ class Model:
         given |= self._engine.read(
             name for name in needed if name not in given and self.kind(name) == "input"
         )
-        return self._engine.run(request, given, seed=seed, backend=backend)
+        return self._engine.run(request, given, seed=seed, backend=backend, check_finite=check_finite)
 
     def _check_places(self, given: Mapping[str, Array], place: str, kinds: tuple[str, ...]) -> None:
         """That a mapping holds what belongs into it: `grad(inputs, params)` is a mistake easily made."""

@@ -42,6 +42,7 @@ def forward(
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
     backend: options.BackendOption = options.Backend.numpy,
+    check_finite: options.CheckFinite = False,
     out: options.Out = None,
     no_opt: options.NoOpt = False,
     verify: options.Verify = False,
@@ -56,7 +57,9 @@ def forward(
     with Report("forward", as_json=json) as report:
         model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify)
         parameters, inputs = _arguments(report, model, given, model.needs(of))
-        values = model.forward(parameters, inputs, of=of, seed=seed, backend=backend.value)
+        values = model.forward(
+            parameters, inputs, of=of, seed=seed, backend=backend.value, check_finite=check_finite
+        )
         report.result = {"values": report.arrays(values)}
         _write(out, values)
 
@@ -82,6 +85,7 @@ def grad(
     allow_zero: Annotated[
         bool, typer.Option("--allow-zero", help="Zeros where the objective does not depend on a name.")
     ] = False,
+    check_finite: options.CheckFinite = False,
     out: options.Out = None,
     no_opt: options.NoOpt = False,
     verify: options.Verify = False,
@@ -109,6 +113,7 @@ def grad(
             allow_zero=allow_zero,
             seed=seed,
             backend=backend.value,
+            check_finite=check_finite,
         )
         report.result = {"objectives": {}}
         for objective in objectives:

@@ -73,6 +73,9 @@ Params = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE.npz", help="Write the arrays to a file.")]
 NoOpt = Annotated[bool, typer.Option("--no-opt", help="Run the graph as it is written, not simplified.")]
+CheckFinite = Annotated[
+    bool, typer.Option("--check-finite", help="If a result is not finite, say what made it so.")
+]
 Verify = Annotated[bool, typer.Option("--verify", help="Check the graph after each pass of the compiler.")]
 
 

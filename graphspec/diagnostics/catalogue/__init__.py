@@ -9,7 +9,19 @@ from importlib import import_module
 
 from graphspec.diagnostics.catalogue._register import CATALOGUE, Entry, diagnostic
 
-AREAS = ("syntax", "statements", "reflexes", "names", "types", "definitions", "derivatives", "requests", "data")
+AREAS = (
+    "syntax",
+    "statements",
+    "reflexes",
+    "names",
+    "types",
+    "definitions",
+    "derivatives",
+    "batching",
+    "checks",
+    "requests",
+    "data",
+)
 
 
 def catalogue() -> dict[str, Entry]:

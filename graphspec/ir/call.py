@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphspec.ir.op import Op, Value, op
+from graphspec.ir.op import Op, Origin, Value, op
 from graphspec.ir.types import TensorType, TypeRuleError
 
 
@@ -15,12 +15,14 @@ class HandGradient:
     """A hand-written derivative: the cotangent of one argument from arguments and cotangents.
 
     `value` is computed from the body's `parameters` and from `cotangents`, one `Input` per result.
-    A surrogate is deliberately another derivative, which gradcheck reports and does not fail.
+    A surrogate is deliberately another derivative, which gradcheck reports and does not fail.  `origin` is
+    the line that says it.
     """
 
     value: Value
     cotangents: tuple[Value, ...]
     surrogate: bool
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, eq=False)

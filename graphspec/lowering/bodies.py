@@ -9,7 +9,7 @@ from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
-from graphspec.ir import Body, Call, HandGradient, Input, Node, Tap, Value, apply, made_at
+from graphspec.ir import Body, Call, HandGradient, Input, Node, Origin, Tap, Value, apply, made_at
 from graphspec.ir.types import format_shape
 from graphspec.lowering import blame, calls, expressions, statements
 from graphspec.lowering.context import (
@@ -330,7 +330,7 @@ def _hand_gradients(
         value = expressions.expect_tensor(expressions.evaluate(line.value, frame), line.value.span, frame)
         _check_gradient(line, value, x, inner)
         cotangents = tuple(frame.names[c.text] for c in line.cotangents)
-        made[position] = HandGradient(value, cotangents, line.surrogate)
+        made[position] = HandGradient(value, cotangents, line.surrogate, Origin(line.span, inner.trace))
     return made
 
 

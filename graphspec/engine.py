@@ -83,8 +83,16 @@ class Engine:
         key = (module or self.module, request)
         with self._lock:
             if key not in self._derived:
-                _remember(self._derived, key, compiler.derive(*key))
+                _remember(self._derived, key, self._derive(*key))
             return self._derived[key]
+
+    def _derive(self, module: Module, request: Request) -> Derived:
+        if request.per_example is None:
+            return compiler.derive(module, request)
+        from graphspec import per_example
+
+        batch = per_example.find_batch(module, request)
+        return per_example.derive(module, self._variant(module, {batch: 1}), request)
 
     def check(self) -> None:
         """Check what lowering leaves open: gradients in the spec, and the sizes that have numbers."""
@@ -124,6 +132,23 @@ class Engine:
             graph = self.graph(prepared.derived)
             check_results(prepared.derived, graph, prepared.sizes, backend, prepared.arrays, results)
         return prepared.derived, results
+
+    def run_in_chunks(
+        self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str, chunk: int
+    ) -> tuple[Derived, dict[str, Array]]:
+        """What `run` gives for a request about single examples, at most `chunk` of them at a time."""
+        from graphspec.per_example import PerExample
+        from graphspec.runtime.chunks import run_in_chunks
+
+        prepared = self.prepare(request, given, seed=seed, backend=backend)
+        derived, sizes = prepared.derived, prepared.sizes
+        assert isinstance(derived, PerExample), f"{request} is not about single examples"
+
+        def program_for(count: int) -> Program:
+            return self._program(prepared.module, derived, {**sizes, derived.batch: count}, backend)
+
+        count = sizes[derived.batch]
+        return derived, run_in_chunks(program_for, prepared.arrays, derived.axes, count, chunk, backend)
 
     def prepare(self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str) -> Prepared:
         """A request with everything that it needs to be run: its program, and all arrays."""

@@ -27,7 +27,8 @@ class Request:
     by.  The kinds "jvp" and "hvp" are derivatives along directions, which the caller gives for each of
     `wrt`: of the values, or of the gradient.  `cotangents` are the objectives whose cotangent the caller
     gives; with `ones` the others that are not scalars have a cotangent of ones.  `values` adds the values
-    of the objectives, `updates` the new values of buffers.
+    of the objectives, `updates` the new values of buffers.  `per_example` asks for the gradient of each
+    example, or its norm, along the symbol `batch` (None: the one that leads the objective's inputs).
     """
 
     of: tuple[str, ...] | None = None
@@ -38,6 +39,8 @@ class Request:
     allow_zero: bool = False
     values: bool = True
     updates: bool = False
+    per_example: Literal["gradients", "norms"] | None = None
+    batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ processing".  One copy of a slice fills one row of windows for all places at onc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from graphspec.runtime.kernels.registry import kernel
@@ -37,6 +37,11 @@ class Layout:
     def is_pointwise(self) -> bool:
         """x itself holds the columns."""
         return self.window == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
+
+    def by_group(self) -> Layout:
+        """Of a single image: its groups as images, which have nothing in common."""
+        x, y, n = self.x, self.y, self.groups
+        return replace(self, x=(n, x[1] // n, *x[2:]), y=(n, y[1] // n, *y[2:]), groups=1)
 
     def batches(self, columns: Any) -> Iterator[slice]:
         """The images in portions for which there is storage."""
@@ -140,6 +145,9 @@ def convolution_weight_adjoint(
 ) -> None:
     """out = the cotangent of weight, for the cotangent g of the convolution."""
     layout = Layout(x.shape, g.shape, size, stride, padding, dilation, groups)
+    if x.shape[0] == 1:
+        _weight_adjoint_by_group(xp, out, g, x, columns, layout.by_group())
+        return
     rows = g.shape[1] // groups
     total = out.reshape(groups, rows, layout.column)
     total.fill(0)
@@ -150,3 +158,13 @@ def convolution_weight_adjoint(
         product = products[: cotangent.shape[0]].reshape(-1, *total.shape)
         xp.matmul(cotangent, matrices.transpose(0, 1, 3, 2), out=product)
         total += product.sum(axis=0)
+
+
+def _weight_adjoint_by_group(xp: Any, out: Any, g: Any, x: Any, columns: Any, layout: Layout) -> None:
+    """out = the cotangent of the weights of a single image, whose groups are images of their own."""
+    g, x = g.reshape(layout.y), x.reshape(layout.x)
+    weights = out.reshape(layout.y[0], layout.y[1], layout.column)
+    for images in layout.batches(columns):
+        matrices = _unfold(xp, layout, x[images], columns)[:, 0]
+        cotangent = layout.matrices(xp.ascontiguousarray(g[images]), layout.y[1])[:, 0]
+        xp.matmul(cotangent, matrices.transpose(0, 2, 1), out=weights[images])

@@ -12,6 +12,9 @@ from graphspec.runtime.kernels.registry import kernel
 @kernel("matmul", "numpy")
 def matmul(xp: Any, out: Any, x: Any, y: Any) -> None:
     """out = x @ y."""
+    if x.ndim > 1 and y.ndim > 1 and x.shape[-1] == 1:
+        np.multiply(x, y, out=out)  # an outer product; the BLAS is called once for each leading index
+        return
     x, y = _blas_ready(x), _blas_ready(y)
     if x.ndim > 2 and y.ndim <= 2 and out.flags.c_contiguous and x.flags.c_contiguous:
         # one product for all rows, instead of one for each leading index

@@ -101,7 +101,7 @@ def _spaced(array: np.ndarray) -> np.ndarray:
 def test_a_repeated_operand_counts_as_its_copies(sample: Sample) -> None:
     arrays = [_constant_along_rows(array) for array in testing.draw(sample)]
     y, inputs = testing.apply_sample(sample, arrays)
-    copies = dict(zip(inputs, map(np.ascontiguousarray, arrays), strict=True))
+    copies = dict(zip(inputs, [array.copy() for array in arrays], strict=True))
     found, expected = testing.evaluate([y], inputs)[0], testing.evaluate([y], copies)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-14)
 

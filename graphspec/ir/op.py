@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast, dataclass_transform
 
 from graphspec.diagnostics import Span
+from graphspec.ir.regions import Demand, Region, aligned_demand, box_shape
 from graphspec.ir.scalars import Number, Scalar, evaluate_number
 from graphspec.ir.sizes import Size, Symbolic
 from graphspec.ir.types import TensorType, TypeRuleError
@@ -44,6 +46,8 @@ class Op:
     is_commutative: ClassVar[bool] = False
     #: not a function of the language: made by syntax (indexing) or by the compiler only
     is_internal: ClassVar[bool] = False
+    #: it reads only some elements of its first input, also where its whole result is needed
+    is_selection: ClassVar[bool] = False
     #: name of the kernel function that computes it, where no single array call does
     kernel: ClassVar[str] = ""
 
@@ -94,6 +98,25 @@ class Op:
         if self.is_elementwise and isinstance(y := self.infer(*inputs), TensorType):
             return broadcast_alignment(y, *inputs)
         return ()
+
+    def demand(self, region: Region, y: Any, /, *inputs: Any, **named: Any) -> Demand | None:
+        """What a box of the result `y` needs of each input, and how it is made of that.
+
+        None where it needs all of them, whole.  By default what `alignment` says.
+        """
+        types = [v.type for v in inputs]
+        found = aligned_demand(self.alignment(*types), region, types, partial(apply, self))
+        if found is None:
+            return None
+        boxes = [
+            t.with_shape(box_shape(need.region, t.shape)) if need else t
+            for need, t in zip(found.needs, types, strict=True)
+        ]
+        try:
+            made = self.infer(*boxes)
+        except TypeRuleError:  # sizes among the attributes: the op is for the whole result only
+            return None
+        return found if made == y.type.with_shape(box_shape(found.made, y.type.shape)) else None
 
     def source(self, out: str, /, *inputs: Any, **named: Any) -> str:
         """A Python expression of `xp` (numpy or cupy) and the inputs.

@@ -217,6 +217,17 @@ def same(a: Size, b: Size) -> bool:
     return answer != "different"
 
 
+def surely_at_least(size: Size, other: Size) -> bool:
+    """Whether `size >= other` for all numbers that the dims may have; False where that cannot be told."""
+    least = 0
+    for monomial, factor in _terms(size - other):
+        # a product of dims is 1 or more, one with a quotient 0 or more
+        if monomial and factor < 0:
+            return False
+        least += factor if all(isinstance(atom, Symbol) for atom, _ in monomial) else 0
+    return least >= 0
+
+
 def product(sizes: tuple[Size, ...]) -> Size:
     """The number of elements of a shape."""
     total: Size = 1

@@ -11,6 +11,7 @@ from graphspec.ops import (
     pooling,
     reduction,
     rounding,
+    selection,
     shape,
     transcendental,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "pooling",
     "reduction",
     "rounding",
+    "selection",
     "shape",
     "transcendental",
 ]

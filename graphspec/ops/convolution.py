@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from graphspec.ir import Alignment, Box, Op, Sample, Size, TensorType, TypeRuleError, Value, apply, op, same
+from graphspec.ir import (
+    Alignment,
+    Box,
+    Demand,
+    Need,
+    Op,
+    Region,
+    Sample,
+    Size,
+    Span,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    op,
+    same,
+)
+from graphspec.ir.regions import Axis, as_span, is_whole
 from graphspec.ir.types import same_shape
 from graphspec.ops.rules import pair, require_float, require_rank
 from graphspec.ops.shape import cut_axis, fold_axes, move_axis
-from graphspec.ops.windows import check_window, window_count
+from graphspec.ops.windows import check_window, window_count, windows_read
 
 #: bytes of working storage: as many images are worked on at a time as fit into a cache of that size
 CACHE = 2 << 20
@@ -60,6 +77,8 @@ class Sliding(Op):
         if self.is_pointwise(weight):
             per_image = 0
         product = _number(weight.size) if with_products else 0
+        if with_products and images == 1:  # the groups are worked on as images, and nothing is summed
+            images, per_image, product = _number(self.groups), per_image // _number(self.groups), 0
         bytes_per_image = max(1, (per_image + product) * x.dtype.itemsize)
         count = max(1, min(images, CACHE // bytes_per_image))
         columns = TensorType(x.dtype, (count * per_image,))
@@ -122,6 +141,26 @@ class Convolution(Sliding):
     def alignment(self, x: TensorType, weight: TensorType) -> Alignment:
         return (0, None), (None, 0), (None, None), (None, None)
 
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        images, results, *spatial = region
+        results = results if self.groups == 1 else None
+        axes: list[Axis] = [images, None]
+        made: list[Axis] = [images, results]
+        stride, padding = list(self.stride), list(self.padding)
+        for i, axis in enumerate(spatial):
+            kernel = inputs[1].shape[2 + i]
+            read = windows_read(axis, kernel, self.stride[i], self.padding[i], self.dilation[i])
+            part = as_span(axis)
+            axes.append(read)
+            made.append(axis if read else None)
+            if read and part:
+                stride[i], padding[i] = stride[i] * part.step, 0
+        if is_whole(tuple(made)):
+            return None
+        slid = replace(self, stride=(stride[0], stride[1]), padding=(padding[0], padding[1]))
+        needs = Need(tuple(axes)), Need((results, None, None, None))
+        return Demand(needs, lambda *boxes: apply(slid, *boxes), tuple(made))
+
     def scratch(self, x: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
         return self.storage(x, weight, with_products=False)
 
@@ -182,6 +221,50 @@ class ConvolutionInputAdjoint(Sliding):
 
     def alignment(self, g: TensorType, weight: TensorType) -> Alignment:
         return (0, None), (None, 1 if self.groups == 1 else None), (None, None), (None, None)
+
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        images, channels, *spatial = region
+        channels = channels if self.groups == 1 else None
+        axes: list[Axis] = [images, None]
+        made: list[Axis] = [images, channels]
+        padding, sizes = list(self.padding), list(self.size)
+        for i, axis in enumerate(spatial):
+            found = self._cotangents_over(axis, i, inputs[1].shape[2 + i])
+            if found is None:
+                axes.append(None)
+                made.append(None)
+                continue
+            read, covered, padding[i] = found
+            axes.append(read)
+            made.append(covered)
+            sizes[i] = covered.size
+        if is_whole(tuple(made)):
+            return None
+        slid = replace(self, padding=(padding[0], padding[1]), size=(sizes[0], sizes[1]))
+        needs = Need(tuple(axes)), Need((None, channels, None, None))
+        return Demand(needs, lambda *boxes: apply(slid, *boxes), tuple(made))
+
+    def _cotangents_over(self, axis: Axis, i: int, kernel: Size) -> tuple[Span, Span, int] | None:
+        """The windows that lie on a span of x along spatial axis i, the span of x that they make, and the
+        padding with which they make it.
+
+        Window j lies on j*s - p + k*d.  The first that can reach x[h] has j*s <= h + p - d*(K - 1).
+        Counted from it, x[h] is at h - (j*s - p): the padding.  Where h is known at run time only, that
+        is made one number by starting at the first place that this window reaches last.
+        """
+        part = as_span(axis)
+        s, p, reach = self.stride[i], self.padding[i], self.dilation[i] * (kernel - 1)
+        if part is None or part.step != 1 or not isinstance(reach, int):
+            return None
+        first = (part.start + (p - reach)) // s
+        covered = part
+        if not (part.start + p - first * s).is_static:
+            covered = Span(first * s + (reach - p), part.size + (s - 1))
+        padding = (covered.start + p - first * s).number
+        if not isinstance(padding, int):
+            return None
+        count = window_count(covered.size, kernel, s, padding, self.dilation[i])
+        return Span(first, count, inside=False), covered, padding
 
     def scratch(self, g: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
         return self.storage(self.infer(g, weight), weight, with_products=False)
@@ -244,6 +327,9 @@ class ConvolutionWeightAdjoint(Sliding):
 
     def alignment(self, g: TensorType, x: TensorType) -> Alignment:
         return (1, None), (None, 1 if self.groups == 1 else None), (None, None), (None, None)
+
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        return super().demand(region, y, *inputs) if self.groups == 1 else None
 
     def scratch(self, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
         return self.storage(x, self.infer(g, x), with_products=True)

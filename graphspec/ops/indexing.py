@@ -17,6 +17,20 @@ from graphspec.ir import (
     op,
     same,
 )
+from graphspec.ir.regions import (
+    Axis,
+    Demand,
+    Need,
+    Position,
+    Region,
+    Rows,
+    Span,
+    aligned_demand,
+    box_shape,
+    is_whole,
+    whole,
+)
+from graphspec.ir.sizes import product
 from graphspec.ir.types import same_shape
 from graphspec.ops.construction import Arange
 from graphspec.ops.rules import normal_axis, require_integer
@@ -39,6 +53,7 @@ class Gather(Op):
 
     axis: int
     is_internal = True
+    is_selection = True
     kernel = "gather"
 
     def infer(self, x: TensorType, *indices: TensorType) -> TensorType:
@@ -74,6 +89,25 @@ class Gather(Op):
             *((end + k, *none) for k in range(after)),
         )
 
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        x, *indices = inputs
+        first, end = self.axis, self.axis + len(indices)
+        middle = region[first : len(y.shape) - (len(x.shape) - end)]
+        if not is_whole(middle) or (middle and len(indices) > 1):
+            # some of the places only; pairs of places are no box
+            return super().demand(region, y, *inputs)
+        places: list[Axis] = [Span(Position.at(index), 1) for index in indices]
+        if middle:
+            places = [Rows(indices[0], product(indices[0].shape))]
+        axes = (*region[:first], *places, *region[first + len(middle) :])
+        sizes = tuple(x.shape[first:end])
+
+        def build(box: Value, *indices: Value) -> Value:
+            read = Reshape.make(box, box_shape(region, y.shape))
+            return apply(Indexed(first, sizes), read, *indices)
+
+        return Demand((Need(axes), *(Need(whole(len(i.shape))) for i in indices)), build, region)
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return (
@@ -84,6 +118,47 @@ class Gather(Op):
                 cls(0), (Box((3, 2)), Box((), values=2, kind="int"), Box((2,), values=[1, 1], kind="int"))
             ),
             Sample(cls(1), (Box((2, 3), -9, 9, "int"), PLACES)),
+        )
+
+
+@op
+class Indexed(Op):
+    """y = x, which was read at the places `indices`, after a check that they exist: from `axis` on, the
+    axes that were indexed have `sizes` elements.
+
+    Shapes: x[...], index_k[...] -> y[...].
+    Domain: 0 <= index_k < sizes[k], which is checked when the program runs.
+    Source: numpy advanced indexing, of which it is the check without the reading.
+    """
+
+    name = "indexing"
+    axis: int
+    sizes: tuple[Size, ...]
+    is_internal = True
+    kernel = "indexing"
+
+    def infer(self, x: TensorType, *indices: TensorType) -> TensorType:
+        require_integer("indexing", "indices", *indices)
+        if len(indices) != len(self.sizes):
+            raise TypeRuleError(f"{len(indices)} indices do not fit {len(self.sizes)} axes")
+        return x
+
+    def vjp(self, gy: Value, y: Value, x: Value, *indices: Value) -> tuple[Value | None, ...]:
+        return apply(self, gy, *indices), *(None for _ in indices)
+
+    def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
+        x, *indices = inputs
+        return apply(self, x if batched[0] else spread(x, size), *indices)
+
+    def alignment(self, x: TensorType, *indices: TensorType) -> Alignment:
+        return tuple((k, *(None,) * len(indices)) for k in range(x.rank))
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        row, one = Box((2,), values=[0, 3], kind="int"), Box((), values=2, kind="int")
+        return (
+            Sample(cls(1, (3, 4)), (CUBE, one, row)),
+            Sample(cls(0, (3,)), (Box((3,), -9, 9, "int"), one)),
         )
 
 
@@ -111,6 +186,12 @@ class ScatterAdd(Op):
     def vjp(self, gy: Value, y: Value, g: Value, *indices: Value) -> tuple[Value | None, ...]:
         return apply(Gather(self.axis), gy, *indices), *(None for _ in indices)
 
+    @classmethod
+    def make(cls, *operands: Value, axis: int, shape: tuple[Size, ...]) -> Value:
+        if len(operands) < 2:
+            raise TypeRuleError("`scatter_add` needs values to add and the places they belong to")
+        return apply(cls(normal_axis("scatter_add", axis, len(shape)), tuple(shape)), *operands)
+
     def batch(self, size: Size, inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> Value:
         (g, *indices), axis = inputs, self.axis
         if not any(batched[1:]):
@@ -127,11 +208,15 @@ class ScatterAdd(Op):
             (k if k < self.axis else k - rank + g.rank if k >= end else None, *none) for k in range(rank)
         )
 
-    @classmethod
-    def make(cls, *operands: Value, axis: int, shape: tuple[Size, ...]) -> Value:
-        if len(operands) < 2:
-            raise TypeRuleError("`scatter_add` needs values to add and the places they belong to")
-        return apply(cls(normal_axis("scatter_add", axis, len(shape)), tuple(shape)), *operands)
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        types = [v.type for v in inputs]
+
+        def build(*boxes: Value) -> Value:
+            return apply(ScatterAdd(self.axis, box_shape(made, y.shape)), *boxes)
+
+        found = aligned_demand(self.alignment(*types), region, types, build)
+        made = found.made if found else region
+        return found
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

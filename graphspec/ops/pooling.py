@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from graphspec.ir import Box, Sample, Size, TensorType, TypeRuleError, Value, apply, function, op
+import math
+
+from graphspec.ir import (
+    Box,
+    Demand,
+    Region,
+    Sample,
+    Size,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+    function,
+    op,
+)
 from graphspec.ir.types import same_shape
 from graphspec.ops.construction import full
 from graphspec.ops.rules import pair, require_float, require_one_dtype
@@ -38,6 +52,9 @@ class MaxPool2d(Window):
 
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         return (_same_windows(MaxPool2dScatter, self, gy, x, y),)
+
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        return self.boxes_of_windows(region, y, -math.inf)
 
     @classmethod
     def make(
@@ -150,6 +167,9 @@ class WindowSum(Window):
         size = (x.shape[2], x.shape[3])
         made = WindowSpread(self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, size)
         return (apply(made, gy),)
+
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        return self.boxes_of_windows(region, y, 0)
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

@@ -7,19 +7,28 @@ from collections.abc import Iterable
 from graphspec.ir import (
     Alignment,
     Box,
+    Demand,
+    Need,
     Op,
+    Position,
+    Region,
+    Rows,
     Sample,
     Size,
+    Span,
     TensorType,
     TypeRuleError,
     Value,
     apply,
+    box_shape,
     broadcast_alignment,
     op,
     same,
 )
-from graphspec.ir.sizes import product
+from graphspec.ir.regions import Axis, as_span, earlier, is_whole, later, whole
+from graphspec.ir.sizes import product, surely_at_least
 from graphspec.ir.types import format_shape
+from graphspec.ops.regrouping import regroup
 from graphspec.ops.rules import normal_axes, normal_axis, require_one_dtype
 
 CUBE = Box((2, 3, 4))
@@ -55,6 +64,13 @@ class Reshape(Op):
         # axes of one size with equally many elements in front of them
         own = {(product(x.shape[:a]), s): a for a, s in enumerate(x.shape) if s != 1}
         return tuple((own.get((product(self.shape[:k]), s)),) for k, s in enumerate(self.shape))
+
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        found = regroup(region, y.shape, inputs[0].shape)
+        if found is None:
+            return None
+        made, box = found
+        return Demand((Need(box),), lambda x: Reshape.make(x, box_shape(made, y.shape)), made)
 
     def source(self, out: str, x: str) -> str:
         return f"xp.reshape({x}, {self.shape})"
@@ -176,6 +192,15 @@ class BroadcastTo(Op):
     def alignment(self, x: TensorType) -> Alignment:
         return broadcast_alignment(x.with_shape(self.shape), x)
 
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        (x,) = inputs
+        axes: list[Axis] = list(whole(len(x.shape)))
+        for axis, (at,) in zip(region, self.alignment(x.type), strict=True):
+            if at is not None:
+                axes[at] = axis
+        made = BroadcastTo(box_shape(region, y.shape))
+        return Demand((Need(tuple(axes)),), lambda box: apply(made, box), region)
+
     def source(self, out: str, x: str) -> str:
         return f"xp.broadcast_to({x}, {self.shape})"
 
@@ -206,6 +231,7 @@ class Slice(Op):
     steps: tuple[int, ...]
     is_view = True
     is_internal = True
+    is_selection = True
 
     def infer(self, x: TensorType) -> TensorType:
         if not len(self.starts) == len(self.stops) == len(self.steps) == x.rank:
@@ -227,6 +253,23 @@ class Slice(Op):
     def alignment(self, x: TensorType) -> Alignment:
         parts = zip(self.starts, self.stops, self.steps, x.shape, strict=True)
         return tuple((k if part == (0, part[3], 1, part[3]) else None,) for k, part in enumerate(parts))
+
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        axes: list[Axis] = []
+        made: list[Axis] = list(region)
+        for k, axis in enumerate(region):
+            start, step, size = self.starts[k], self.steps[k], y.shape[k]
+            part = as_span(axis)
+            if size == inputs[0].shape[k]:
+                axes.append(axis)
+            elif isinstance(axis, Rows):
+                axes.append(Rows(axis.index, axis.size, axis.factor * step, axis.number * step + start))
+            elif part is not None:
+                axes.append(Span(part.start * step + start, part.size, part.step * step))
+            else:
+                axes.append(Span(Position(start), size, step))
+                made[k] = None
+        return Demand((Need(tuple(axes)),), lambda box: box, tuple(made))
 
     def source(self, out: str, x: str) -> str:
         parts = [
@@ -290,6 +333,32 @@ class Embed(Op):
             (k if own == s else None,) for k, (own, s) in enumerate(zip(x.shape, self.shape, strict=True))
         )
 
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        axes: list[Axis] = []
+        made: list[Axis] = []
+        shape, starts = list(box_shape(region, self.shape)), list(self.starts)
+        for k, axis in enumerate(region):
+            part = as_span(axis)
+            if self.shape[k] == inputs[0].shape[k]:
+                axes.append(axis)
+                made.append(axis)
+            elif part is not None and part.step == self.steps[k] == 1:
+                axes.append(Span(part.start - self.starts[k], part.size, inside=False))
+                made.append(axis)
+                starts[k] = 0
+            else:
+                axes.append(None)
+                made.append(None)
+                shape[k] = self.shape[k]
+        if is_whole(tuple(made)):
+            return None
+
+        def build(box: Value) -> Value:
+            rest = Embed(tuple(shape), tuple(starts), self.steps, self.value)
+            return box if box.shape == rest.shape else apply(rest, box)
+
+        return Demand((Need(tuple(axes), self.value),), build, tuple(made))
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return (
@@ -323,6 +392,22 @@ class Flip(Op):
 
     def alignment(self, x: TensorType) -> Alignment:
         return tuple((None if k in self.axis else k,) for k in range(x.rank))
+
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        axes, made = list(region), list(region)
+        for k in self.axis:
+            axis, last = region[k], y.shape[k] - 1
+            if isinstance(axis, Rows):  # read in their order: see below
+                axes[k] = Rows(axis.index, axis.size, axis.factor * -1, last - axis.number)
+            elif (part := as_span(axis)) is not None:
+                end = part.start + (part.size - 1) * part.step
+                axes[k] = Span(Position(last) - end, part.size, part.step)
+            else:
+                axes[k] = made[k] = None
+        if is_whole(tuple(made)):
+            return None
+        flipped = Flip(tuple(k for k in self.axis if not isinstance(axes[k], Rows)))
+        return Demand((Need(tuple(axes)),), lambda box: apply(flipped, box), tuple(made))
 
     def source(self, out: str, x: str) -> str:
         return f"xp.flip({x}, {self.axis})"
@@ -383,6 +468,24 @@ class Concat(Op):
     def alignment(self, *xs: TensorType) -> Alignment:
         return tuple((None if k == self.axis else k,) * len(xs) for k in range(xs[0].rank))
 
+    def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
+        before, after = region[: self.axis], region[self.axis + 1 :]
+        parts = _parts_within(as_span(region[self.axis]), [x.shape[self.axis] for x in inputs])
+        if parts is None:
+            made: Region = (*before, None, *after)
+            needs: list[Need | None] = [Need(made)] * len(inputs)
+        else:
+            made = region
+            needs = [None if part is None else Need((*before, part, *after)) for part in parts]
+        if is_whole(made):
+            return None
+
+        def build(*boxes: Value | None) -> Value:
+            joined = [box for box in boxes if box is not None]
+            return joined[0] if len(joined) == 1 else apply(self, *joined)
+
+        return Demand(tuple(needs), build, made)
+
     def source(self, out: str, *xs: str) -> str:
         return f"xp.concatenate(({', '.join(xs)},), axis={self.axis}, out={out})"
 
@@ -412,6 +515,26 @@ def _other_axis(xs: tuple[TensorType, ...], axis: int) -> str:
     if any(x.rank != xs[0].rank or set(_differing_axes(xs[0], x)) - {axis} for x in xs):
         return ""
     return f"`axis={axis}` gives {Concat(axis).infer(*xs)}"
+
+
+def _parts_within(span: Span | None, sizes: list[Size]) -> list[Span | None] | None:
+    """What a span of joined pieces needs of each, if anything; None where that is not known now."""
+    if span is None or span.step != 1 or not span.start.is_static:
+        return None
+    found: list[Span | None] = []
+    first, last = span.start.number, span.start.number + span.size
+    begin: Size = 0
+    for size in sizes:
+        end = begin + size
+        if surely_at_least(first, end) or surely_at_least(begin, last):
+            found.append(None)
+        else:
+            low, high = later(first, begin), earlier(last, end)
+            if low is None or high is None:
+                return None
+            found.append(Span(Position(low - begin), high - low))
+        begin = end
+    return found
 
 
 def slice_axis(x: Value, axis: int, start: Size, stop: Size) -> Value:

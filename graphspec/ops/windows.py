@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphspec.ir import Alignment, Op, Size, TensorType, TypeRuleError, Value, apply
+from graphspec.ir import (
+    Alignment,
+    Demand,
+    Need,
+    Op,
+    Position,
+    Region,
+    Size,
+    Span,
+    TensorType,
+    TypeRuleError,
+    Value,
+    apply,
+)
+from graphspec.ir.regions import Axis, as_span, is_whole
 from graphspec.ops.rules import require_rank
 from graphspec.ops.shape import cut_axis, every, fold_axes
 
@@ -24,6 +38,15 @@ def window_count(
         # the last window starts before the padding that follows the axis: a bound of its own
         return (size + padding + min(padding - extent + stride, 0) + stride - 1) // stride
     raise TypeRuleError("a window whose size is not known yet has no `ceil_mode`")
+
+
+def windows_read(axis: Axis, kernel: Size, stride: int, padding: int, dilation: int) -> Span | None:
+    """The elements that some windows along an axis lie on; None where the windows are no span."""
+    part = as_span(axis)
+    if part is None:
+        return None
+    extent = (part.size - 1) * (stride * part.step) + dilation * (kernel - 1) + 1
+    return Span(part.start * stride - padding, extent, inside=padding == 0)
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,34 @@ class Window(Op):
         folded = [fold_axes(x, 0) for x in every(size, inputs, batched)]
         y = apply(self, *folded)
         return cut_axis(y, 0, (size, y.shape[0] // size))
+
+    def boxes_of_windows(self, region: Region, y: Value, fill: float) -> Demand | None:
+        """What some windows need of x, which reads as `fill` outside."""
+        images, channels, *spatial = region
+        if self.ceil_mode and spatial != [None, None]:
+            # a window may end beyond the padding: all of them are spelled out, on both axes
+            sizes = y.shape[2:]
+            spatial = [axis or Span(Position(), size) for axis, size in zip(spatial, sizes, strict=True)]
+        axes: list[Axis] = [images, channels]
+        made: list[Axis] = [images, channels]
+        stride, padding = list(self.stride), list(self.padding)
+        for i, axis in enumerate(spatial):
+            slide = self.kernel_size[i], self.stride[i], self.padding[i], self.dilation[i]
+            read, part = windows_read(axis, *slide), as_span(axis)
+            if read is None or part is None:
+                if self.ceil_mode and axis is not None:
+                    return None
+                axes.append(None)
+                made.append(None)
+                continue
+            axes.append(Span(read.start, read.size, inside=read.inside and not self.ceil_mode))
+            made.append(axis)
+            stride[i], padding[i] = stride[i] * part.step, 0
+        if is_whole(tuple(made)):
+            return None
+        shapes = (self.kernel_size, (stride[0], stride[1]), (padding[0], padding[1]), self.dilation)
+        slid = type(self)(*shapes, self.ceil_mode and spatial == [None, None])
+        return Demand((Need(tuple(axes), fill),), lambda box: apply(slid, box), tuple(made))
 
     def alignment(self, *inputs: TensorType) -> Alignment:
         both, none = (0,) * len(inputs), (None,) * len(inputs)

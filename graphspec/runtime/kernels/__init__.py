@@ -8,6 +8,7 @@ from graphspec.runtime.kernels import (
     indexing_on_device,
     matmul,
     pooling,
+    selection,
     shape,
 )
 from graphspec.runtime.kernels.registry import KERNELS, find_kernel, kernel
@@ -23,5 +24,6 @@ __all__ = [
     "kernel",
     "matmul",
     "pooling",
+    "selection",
     "shape",
 ]

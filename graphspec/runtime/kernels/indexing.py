@@ -23,6 +23,14 @@ def gather(xp: Any, out: Any, x: Any, *indices: Any, axis: int) -> None:
         out[...] = x[(slice(None),) * axis + indices]
 
 
+@kernel("indexing", "numpy")
+def indexing(xp: Any, out: Any, x: Any, *indices: Any, axis: int, sizes: tuple[int, ...]) -> None:
+    """out = x, with the indices that it was read at checked."""
+    for k, (index, size) in enumerate(zip(indices, sizes, strict=True)):
+        _check(index, size, axis + k)
+    np.copyto(out, x)
+
+
 @kernel("scatter_add", "numpy")
 def scatter_add(xp: Any, out: Any, g: Any, *indices: Any, axis: int, shape: tuple[int, ...]) -> None:
     """out = 0, then out[:, ..., index_1, ..., index_n] += g."""

@@ -18,7 +18,7 @@ from graphspec.runtime.kernels.places import along_axis, count, flat_places
 from graphspec.runtime.kernels.registry import kernel
 
 #: the kernels that note their indices, each once a call
-NOTING = frozenset({"gather", "scatter_add", "take_along_axis", "add_along_axis"})
+NOTING = frozenset({"gather", "indexing", "scatter_add", "take_along_axis", "add_along_axis"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,13 @@ def gather(xp: Any, out: Any, x: Any, *indices: Any, axis: int) -> None:
         xp.take(x, indices[0], axis=axis, out=out)
     else:
         out[...] = x[(slice(None),) * axis + indices]
+
+
+@kernel("indexing", "cupy")
+def indexing(xp: Any, out: Any, x: Any, *indices: Any, axis: int, sizes: tuple[int, ...]) -> None:
+    """out = x, with the indices that it was read at noted."""
+    _note(indices, sizes, axis)
+    xp.copyto(out, x)
 
 
 @kernel("scatter_add", "cupy")

@@ -146,7 +146,7 @@ def test_objects_are_refused_and_never_unpickled(tmp_path):
     (tmp_path / "raw.npy").write_bytes(pickle.dumps(bombs))
     assert failure(read_array, tmp_path / "one.npy").id == "data-of-objects"
     assert failure(read_array, tmp_path / "many.npz", "x").id == "data-of-objects"
-    assert failure(read_array, tmp_path / "raw.npy").id == "data-file-unreadable"
+    assert failure(read_array, tmp_path / "raw.npy").id == "data-pickled"
     assert not trace.exists()
 
 
@@ -157,7 +157,7 @@ ONE = npy(ARRAYS["x"])
     ("content", "message"),
     [
         (b"", "it is empty"),
-        (b"1,2,3\n", "neither a .npy nor a .npz"),
+        (b"1,2,3\n", "none of .npy, .npz and .safetensors"),
         (ONE[:20], "damaged"),
         (ONE[:-1], "cut short: 24 bytes are declared, and 23 are there"),
         (ONE + b"x", "longer than it says: 24 bytes are declared, and 25 are there"),

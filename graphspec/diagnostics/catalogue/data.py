@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from graphspec.diagnostics.catalogue._register import diagnostic, finding
@@ -73,11 +73,19 @@ def out_of_memory(bytes_needed: int, device: str) -> Diagnostic:
 
 
 @diagnostic()
-def memory_limit(bytes_needed: int, limit: int) -> Diagnostic:
-    """The request would need more memory than it may take (`--max-memory`); nothing was allocated."""
+def memory_limit(bytes_needed: int, limit: int, *, by_user: bool = True) -> Diagnostic:
+    """The request would need more memory than it may take; nothing was allocated.
+
+    What counts are its inputs and parameters, what it works in, and its results.  The limit is that of
+    `--max-memory`, else four fifths of what the machine has left.
+    """
+    whose = "the limit is" if by_user else "of what the machine has left it may take"
     return finding(
-        f"the request needs {format_bytes(bytes_needed)}, and the limit is {format_bytes(limit)}",
-        help=("raise the limit, or take a smaller batch",),
+        f"the request needs {format_bytes(bytes_needed)}, and {whose} {format_bytes(limit)}",
+        help=(
+            "take a smaller batch: `--set N=...` or `--take`",
+            f"{'raise the limit' if by_user else 'or set a limit yourself'}: `--max-memory 64GB`",
+        ),
     )
 
 
@@ -160,6 +168,27 @@ def data_of_objects(path: str, array: str | None) -> Diagnostic:
 
 
 @diagnostic()
+def data_pickled(path: str) -> Diagnostic:
+    """A file is a pickle, as `torch.save` writes it (`.pt`, `.pth`, `.bin`): reading one can run any code.
+
+    graphspec never reads one.  Save the tensors as `.safetensors` instead, which only holds numbers.
+    """
+    call = 'safetensors.torch.save_file(model.state_dict(), "weights.safetensors")'
+    return finding(
+        f"`{path}` is a pickle, which can run any code when it is read",
+        help=(f"save it again where it comes from: `{call}`",),
+    )
+
+
+@diagnostic()
+def array_format_unknown(path: str, suffix: str) -> Diagnostic:
+    """Arrays are to be written to a file whose name ends in neither `.npz` nor `.safetensors`."""
+    return finding(
+        f"`{path}`: arrays are not written as `{suffix}`", help=("name it `.npz` or `.safetensors`",)
+    )
+
+
+@diagnostic()
 def data_key_missing(path: str, key: str, known: Sequence[str]) -> Diagnostic:
     """An archive has no array of the name that was asked for."""
     has = f"it has {_listed(known)}" if known else "it is empty"
@@ -191,6 +220,51 @@ def data_not_an_archive(path: str, key: str | None) -> Diagnostic:
 def data_file_unwritable(path: str, reason: str) -> Diagnostic:
     """The results cannot be written: the folder is missing, or may not be written to, or the disk is full."""
     return finding(f"`{path}` cannot be written: {reason}")
+
+
+# --- parameters from files ---------------------------------------------------------------------------
+
+
+@diagnostic()
+def parameters_do_not_fit(
+    path: str,
+    missing: Mapping[str, str],
+    wrong: Sequence[str],
+    unused: Sequence[str],
+    extra: Sequence[str],
+    help: Sequence[str],
+) -> Diagnostic:
+    """A file of parameters lacks some that the spec declares, or has them in other shapes or dtypes.
+
+    All of them are listed.  Names and layouts are PyTorch's.  Where the file's differ, `--params-prefix`
+    takes a leading part off its names, `--rename OLD=NEW` replaces a name (or the leading part up to a
+    dot), and `--transpose PATTERN` swaps the last two axes of what it matches, by the spec's names.
+    """
+    counts = [
+        f"{len(missing)} missing" * bool(missing),
+        f"{len(wrong)} of another shape or kind" * bool(wrong),
+        f"{len(unused)} not there to be renamed" * bool(unused),
+    ]
+    notes = [f"missing: {_typed(missing)}"] if missing else []
+    notes += [*wrong[:20], *([f"and {len(wrong) - 20} more"] if len(wrong) > 20 else [])]
+    notes += [f"no name in the file is, or begins with, {_listed(unused)}"] if unused else []
+    notes += [f"not used: {_listed(extra)}"] if extra else []
+    return finding(
+        f"`{path}` does not hold the parameters of the spec: {', '.join(c for c in counts if c)}",
+        notes=tuple(notes),
+        help=tuple(help),
+    )
+
+
+def _typed(types: Mapping[str, str], limit: int = 20) -> str:
+    shown = [f"`{name}` {type}" for name, type in list(types.items())[:limit]]
+    return ", ".join([*shown, f"{len(types) - limit} more"] if len(types) > limit else shown)
+
+
+@diagnostic("note")
+def extra_parameters(path: str, names: Sequence[str]) -> Diagnostic:
+    """A file of parameters has tensors that the spec does not declare; they are not used."""
+    return finding(f"`{path}` also has {_listed(names)}, which the spec does not declare")
 
 
 # --- arrays given for inputs, parameters, buffers and noise -----------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graphspec.diagnostics import Diagnostic, GraphSpecError
-    from graphspec.model import GraphSpecWarning, Model, PrecisionWarning, Step, load, loads
+    from graphspec.model import GraphSpecWarning, Model, PrecisionWarning, Step, load, loads, save_params
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ __all__ = [
     "Step",
     "load",
     "loads",
+    "save_params",
 ]
 
 _HOME = dict.fromkeys(__all__, "graphspec.model") | {

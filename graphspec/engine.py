@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import os
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,10 +19,11 @@ from graphspec.ir import Graph, Literal, TensorType, Value, evaluate, evaluate_n
 from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
+from graphspec.lowering.patterns import matches
 from graphspec.requests import Request, span_of
 
 if TYPE_CHECKING:
-    from graphspec.runtime.arguments import Binder
+    from graphspec.runtime.arguments import Binder, Bound
     from graphspec.runtime.program import Program
 
 Array: TypeAlias = Any
@@ -62,6 +63,7 @@ class Engine:
         simplify: bool,
         verify: bool,
         notify: Callable[[Diagnostic], None],
+        max_memory: int | None = None,
     ) -> None:
         self.module = compiler.load(spec, settings)
         self._spec = spec
@@ -69,6 +71,7 @@ class Engine:
         self._simplify = simplify
         self._verify = verify
         self._notify = notify
+        self._max_memory = max_memory
         self._lock = threading.RLock()
         self._modules: dict[frozenset[tuple[str, int]], Module] = {}
         self._derived: dict[tuple[Module, Request], Derived] = {}
@@ -182,26 +185,10 @@ class Engine:
         `names` are those wanted, all of these kinds if None.  Sizes are those of the arrays `given` and of
         the files, else the defaults of the dims.
         """
-        from graphspec.runtime.arguments import bind
-
-        module = self.module
-        known = {**self.read(_chosen(module, names, kinds)), **given}
-        while True:
-            bound = bind(
-                {name: module.declared[name].value.type for name in known if name in module.declared},
-                known,
-                _explicit(module),
-                defaults=_defaults(module),
-                spans=_spans(module),
-                others=module.declared,
-                backend=backend,
-            )
-            other = self._variant(module, bound.env)
-            if other is module:
-                break
-            module = other
+        module, bound = self._measure({**self.read(_chosen(self.module, names, kinds)), **given}, backend)
         wanted = _chosen(module, names, kinds)
         _check_starts([module.declared[name] for name in wanted])
+        self._check_memory([module.declared[name] for name in wanted], bound.env, backend)
         found: dict[str, Array] = {}
         computed: dict[str, Value] = {}
         for name in wanted:
@@ -223,6 +210,90 @@ class Engine:
 
         starts = {name: self.module.declared[name].start for name in names}
         return {name: read_array(s.path, s.key) for name, s in starts.items() if isinstance(s, DataFile)}
+
+    def write_program(self, request: Request, given: Mapping[str, Any]) -> str:
+        """The stand-alone program of a request for gradients, for the sizes that these arrays have.
+
+        Sizes that they leave open are those of the spec's data files, else the defaults of the dims.
+        """
+        from graphspec import __version__
+        from graphspec.runtime.page import Head
+        from graphspec.runtime.plan import plan
+        from graphspec.runtime.standalone import write_program
+
+        files = self.read(name for name in self.derive(request).inputs if name in self.module.declared)
+        module, bound = self._measure({**files, **given}, "numpy")
+        derived = self.derive(request, module)
+        sizes = self._sizes_used(module, derived, bound.env)
+        several = len(derived.gradients) > 1
+        gradients = {
+            f"{objective}/{name}" if several else name: key
+            for objective, keys in derived.gradients.items()
+            for name, key in keys.items()
+        }
+        head = Head(
+            module.name, list(derived.gradients), request.wrt, sizes, __version__, list(module.declared)
+        )
+        return write_program(plan(self.graph(derived), sizes), derived.values, gradients, head)
+
+    def load_parameters(
+        self,
+        path: str | os.PathLike[str],
+        names: Iterable[str] | None,
+        *,
+        prefix: str,
+        rename: Mapping[str, str],
+        transpose: Iterable[str],
+    ) -> dict[str, Array]:
+        """The parameters and buffers of a file; `names` are those wanted, all of them if None."""
+        from graphspec.runtime.parameters import Mapped, load_parameters
+
+        kinds = ("param", "buffer")
+        declared = _chosen(self.module, None, kinds)
+        turned: list[str] = []
+        for pattern in transpose:
+            found = [name for name in declared if matches(pattern, name)]
+            if not found:
+                raise GraphSpecError(say.nothing_matches(pattern, declared))
+            turned += found
+        loaded = load_parameters(
+            path,
+            {n: self.module.declared[n].value.type for n in _chosen(self.module, names, kinds)},
+            Mapped(prefix, rename, frozenset(turned)),
+            known=_explicit(self.module),
+            declared=declared,
+        )
+        for note in loaded.notes:
+            self._notify(note)
+        return loaded.arrays
+
+    def _measure(self, given: Mapping[str, Any], backend: str) -> tuple[Module, Bound]:
+        """The arrays that there are, checked, and the spec lowered for the sizes that they have."""
+        from graphspec.runtime.arguments import bind
+
+        module = self.module
+        while True:
+            bound = bind(
+                {name: module.declared[name].value.type for name in given if name in module.declared},
+                given,
+                _explicit(module),
+                defaults=_defaults(module),
+                spans=_spans(module),
+                others=module.declared,
+                backend=backend,
+            )
+            other = self._variant(module, bound.env)
+            if other is module:
+                return module, bound
+            module = other
+
+    def _check_memory(self, declared: Iterable[Declared], sizes: Sizes, backend: str) -> None:
+        """That what is to be drawn fits into memory, all of it, before any of it is."""
+        from graphspec.runtime import memory
+
+        drawn = [d for d in declared if isinstance(d.start, Draw)]
+        with memory.limited(self._max_memory):
+            memory.check(sum(_size_of(d, sizes)[1] for d in drawn), backend=backend)
 
     def _tell(self, derived: Derived, notes: Iterable[Diagnostic]) -> None:
         """Pass on the notes of a call, and once those of the request."""
@@ -267,19 +338,29 @@ class Engine:
     def _program(self, module: Module, derived: Derived, sizes: Sizes, backend: str) -> Program:
         """The program for these sizes; compiled once."""
         with self._lock:
-            if derived not in self._symbols:
-                _remember(self._symbols, derived, _symbols(derived.graph))
-            used = self._symbols[derived]
-            key = (derived, frozenset((name, n) for name, n in sizes.items() if name in used), backend)
+            used = self._sizes_used(module, derived, sizes)
+            key = (derived, frozenset(used.items()), backend)
             if key not in self._programs:
-                for name in sorted(used - sizes.keys()):
-                    origin = module.dims[name].origin
-                    raise GraphSpecError(say.size_not_known(name, origin.span if origin else None))
+                from graphspec.runtime import memory
+
                 wrong = check_sizes(module, sizes)
                 if wrong:
                     raise GraphSpecError(wrong)
-                _remember(self._programs, key, compiler.assemble(self.graph(derived), sizes, backend))
+                with memory.limited(self._max_memory):
+                    program = compiler.assemble(derived.weighed(self.graph(derived), sizes), sizes, backend)
+                _remember(self._programs, key, program)
             return self._programs[key]
+
+    def _sizes_used(self, module: Module, derived: Derived, sizes: Sizes) -> dict[str, int]:
+        """The dims that a request needs the numbers of.  Raises GraphSpecError where one is not known."""
+        with self._lock:
+            if derived not in self._symbols:
+                _remember(self._symbols, derived, _symbols(derived.graph))
+            used = self._symbols[derived]
+        for name in sorted(used - sizes.keys()):
+            origin = module.dims[name].origin
+            raise GraphSpecError(say.size_not_known(name, origin.span if origin else None))
+        return {name: sizes[name] for name in sizes if name in used}
 
 
 def _remember(cache: dict[K, V], key: K, value: V) -> None:
@@ -290,26 +371,20 @@ def _remember(cache: dict[K, V], key: K, value: V) -> None:
 
 def _draw(declared: Declared, sizes: Sizes, seed: int, backend: str) -> Array:
     """A declaration's own sampler, in its own stream of the seed."""
+    from graphspec.runtime import memory
     from graphspec.runtime.backends import backend as find_backend
     from graphspec.runtime.random import draw
 
     assert isinstance(declared.start, Draw)
-    type: TensorType = declared.value.type
-    numbers = dict(declared.start.arguments)
-    needed = type.symbols.union(*map(number_symbols, numbers.values()))
-    for name in sorted(needed - sizes.keys()):
-        raise GraphSpecError(say.size_not_known(name, _span(declared)))
-    shape = [evaluate(size, sizes) for size in type.shape]
-    bytes_needed = math.prod(shape) * type.dtype.itemsize
+    shape, bytes_needed = _size_of(declared, sizes)
+    memory.check(bytes_needed, backend=backend)
     where = find_backend(backend)
     try:
-        if bytes_needed > sys.maxsize:
-            raise MemoryError
         return draw(
             declared.start.sampler,
-            {name: evaluate_number(number, sizes) for name, number in numbers.items()},
+            {name: evaluate_number(number, sizes) for name, number in declared.start.arguments},
             shape,
-            type.dtype,
+            declared.value.type.dtype,
             seed,
             declared.name,
             xp=where.xp,
@@ -317,6 +392,17 @@ def _draw(declared: Declared, sizes: Sizes, seed: int, backend: str) -> Array:
         )
     except MemoryError:
         raise GraphSpecError(out_of_memory(bytes_needed, where.device)) from None
+
+
+def _size_of(declared: Declared, sizes: Sizes) -> tuple[list[int], int]:
+    """The shape of what is drawn, and its bytes.  Raises GraphSpecError where a dim is not known."""
+    assert isinstance(declared.start, Draw)
+    type: TensorType = declared.value.type
+    needed = type.symbols.union(*(number_symbols(number) for _, number in declared.start.arguments))
+    for name in sorted(needed - sizes.keys()):
+        raise GraphSpecError(say.size_not_known(name, _span(declared)))
+    shape = [evaluate(size, sizes) for size in type.shape]
+    return shape, math.prod(shape) * type.dtype.itemsize
 
 
 def _chosen(module: Module, names: Iterable[str] | None, kinds: Container[str]) -> list[str]:

@@ -43,18 +43,27 @@ def load(
     simplify: bool = True,
     verify: bool = False,
     notify: Notify | None = None,
+    max_memory: int | None = None,
 ) -> Model:
     """Compile the spec in a file.
 
     `dims` and `consts` set what the spec leaves open or gives a default; `dtype="f64"` compiles
     everything that floats in double precision; `mode` is what `training` is in the spec.
     `simplify=False` runs graphs as they are written, `verify=True` checks them after each pass of the
-    compiler.  Warnings and notes go to `notify`; without it, warnings become Python's.
+    compiler.  Warnings and notes go to `notify`; without it, warnings become Python's.  `max_memory` is how
+    many bytes a request may take; without it, four fifths of what the machine has left.
 
     Raises GraphSpecError with every error of the spec.
     """
     settings = _settings(dims, consts, dtype, mode)
-    return Model(Spec(os.fspath(path)), settings, simplify=simplify, verify=verify, notify=notify)
+    return Model(
+        Spec(os.fspath(path)),
+        settings,
+        simplify=simplify,
+        verify=verify,
+        notify=notify,
+        max_memory=max_memory,
+    )
 
 
 def loads(
@@ -68,11 +77,22 @@ def loads(
     simplify: bool = True,
     verify: bool = False,
     notify: Notify | None = None,
+    max_memory: int | None = None,
 ) -> Model:
     """Compile a spec given as text, as `load` does; its imports and data files lie below `base`."""
     spec = Spec(None, text, None if base is None else os.fspath(base))
     settings = _settings(dims, consts, dtype, mode)
-    return Model(spec, settings, simplify=simplify, verify=verify, notify=notify)
+    return Model(spec, settings, simplify=simplify, verify=verify, notify=notify, max_memory=max_memory)
+
+
+def save_params(path: str | os.PathLike[str], params: Mapping[str, Array]) -> None:
+    """Write arrays by name to a `.safetensors` or `.npz` file, whole or not at all.
+
+    Raises GraphSpecError where it cannot be written.
+    """
+    from graphspec.runtime.parameters import save_arrays
+
+    save_arrays(path, params)
 
 
 class Model:
@@ -84,15 +104,26 @@ class Model:
     and `"@inputs"`.  `params` and `inputs` are mappings from name to array, and only what a request
     needs must be in them.  Arrays of results belong to the caller.
 
+    `backend` is what computes, "numpy" or "cupy"; without it that is where the arrays given are.
+
     Every method raises GraphSpecError where the request or the data are wrong.
     """
 
     def __init__(
-        self, spec: Spec, settings: Settings, *, simplify: bool, verify: bool, notify: Notify | None
+        self,
+        spec: Spec,
+        settings: Settings,
+        *,
+        simplify: bool,
+        verify: bool,
+        notify: Notify | None,
+        max_memory: int | None,
     ) -> None:
         self._notify = notify or _warn
         self._mode: str = "train" if settings.training else "eval"
-        self._engine = Engine(spec, settings, simplify=simplify, verify=verify, notify=self._notify)
+        self._engine = Engine(
+            spec, settings, simplify=simplify, verify=verify, notify=self._notify, max_memory=max_memory
+        )
         for warning in self._module.warnings:
             self._notify(warning)
 
@@ -163,14 +194,35 @@ class Model:
         *,
         names: Iterable[str] | None = None,
         inputs: Mapping[str, Array] | None = None,
-        backend: str = "numpy",
+        backend: str | None = None,
     ) -> dict[str, Array]:
         """Parameters and buffers by name, drawn by their initialisers; or those of `names`.
 
         Each tensor has its own stream, from the seed and its name.  Sizes that the spec leaves open are
         those of `inputs`.
         """
-        return self._engine.start(names, ("param", "buffer"), inputs or {}, seed=seed, backend=backend)
+        where = backend or backend_of(inputs or {})
+        return self._engine.start(names, ("param", "buffer"), inputs or {}, seed=seed, backend=where)
+
+    def load_params(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        prefix: str = "",
+        rename: Mapping[str, str] | None = None,
+        transpose: Iterable[str] = (),
+        names: Iterable[str] | None = None,
+    ) -> dict[str, Array]:
+        """Parameters and buffers by name, from a `.safetensors` or `.npz` file; or those of `names`.
+
+        Names and layouts are PyTorch's, so a `state_dict` fits as it is.  Of the file only what begins with
+        `prefix` counts, without it; `rename` maps names (or their leading parts, up to a dot) to those of the
+        spec; `transpose` are names or patterns of the spec whose last two axes are swapped.  One error lists
+        all that is missing or does not fit.
+        """
+        return self._engine.load_parameters(
+            path, names, prefix=prefix, rename=rename or {}, transpose=transpose
+        )
 
     def draw(
         self,
@@ -178,13 +230,14 @@ class Model:
         *,
         names: Iterable[str] | None = None,
         inputs: Mapping[str, Array] | None = None,
-        backend: str = "numpy",
+        backend: str | None = None,
     ) -> dict[str, Array]:
         """Inputs by name, drawn by their samplers or read from the files that the spec names.
 
         Sizes are those of `inputs` that are there already, else the defaults of the dims.
         """
-        return self._engine.start(names, ("input",), inputs or {}, seed=seed, backend=backend)
+        where = backend or backend_of(inputs or {})
+        return self._engine.start(names, ("input",), inputs or {}, seed=seed, backend=where)
 
     def default_data(self, names: Iterable[str]) -> dict[str, Array]:
         """The arrays of those names that the spec itself reads from files (`= file(...)`)."""
@@ -204,7 +257,7 @@ class Model:
         of: Names | None = None,
         *,
         seed: int = 0,
-        backend: str = "numpy",
+        backend: str | None = None,
         check_finite: bool = False,
     ) -> dict[str, Array]:
         """Values by name: those of `of`, else all results of the spec.
@@ -227,7 +280,7 @@ class Model:
         cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
         allow_zero: bool = False,
         seed: int = 0,
-        backend: str = "numpy",
+        backend: str | None = None,
         check_finite: bool = False,
     ) -> dict[str, Any]:
         """Gradients by name, each of the shape of what it belongs to.
@@ -254,7 +307,7 @@ class Model:
         cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
         allow_zero: bool = False,
         seed: int = 0,
-        backend: str = "numpy",
+        backend: str | None = None,
         check_finite: bool = False,
     ) -> tuple[Any, dict[str, Any]]:
         """The objective's value and its gradients, as `grad` gives them; computed together."""
@@ -271,7 +324,7 @@ class Model:
         of: Names | None = None,
         *,
         seed: int = 0,
-        backend: str = "numpy",
+        backend: str | None = None,
     ) -> Any:
         """The derivative of a value as what `tangents` names moves along them: Jacobian times vector.
 
@@ -290,7 +343,7 @@ class Model:
         of: Names | None = None,
         *,
         seed: int = 0,
-        backend: str = "numpy",
+        backend: str | None = None,
     ) -> dict[str, Any]:
         """The Hessian of a scalar objective, over all that `vectors` names, times these vectors."""
         request = Request(_texts(of), tuple(vectors), "hvp")
@@ -299,12 +352,38 @@ class Model:
         products: dict[str, Any] = _as_asked(of, _by_objective(derived, found))
         return products
 
-    def compile(self, wrt: Names = (), of: Names | None = None, *, backend: str = "numpy") -> Step:
+    def compile(self, wrt: Names = (), of: Names | None = None, *, backend: str | None = None) -> Step:
         """A step that computes values and gradients, and the new buffers in train mode, again and again.
 
         What can be checked without arrays is checked here.  See `Step`.
         """
         return Step(self, _texts(wrt) or (), of, backend)
+
+    def emit(
+        self,
+        wrt: Names,
+        of: Names | None = None,
+        *,
+        inputs: Mapping[str, Array] | None = None,
+        cotangent: Literal["ones"] | None = None,
+        allow_zero: bool = False,
+    ) -> str:
+        """The text of a program that computes gradients with numpy alone.
+
+        It is for the sizes of `inputs`, else for the defaults of the dims.  An objective that is not a scalar
+        has its cotangent among the arrays that the program asks for, or `"ones"`.
+        """
+        objectives = find_objectives(self._module, _texts(of))
+        weighted = [] if _is_ones(cotangent) else [name for name, v in objectives.items() if v.type.rank]
+        request = Request(
+            _texts(of),
+            _texts(wrt) or (),
+            "gradients",
+            cotangents=frozenset(weighted),
+            ones=_is_ones(cotangent),
+            allow_zero=allow_zero,
+        )
+        return self._engine.write_program(request, inputs or {})
 
     # --- inside -------------------------------------------------------------------------------------
 
@@ -334,7 +413,7 @@ class Model:
         cotangent: Any,
         allow_zero: bool,
         seed: int,
-        backend: str,
+        backend: str | None,
         check_finite: bool,
         *,
         values: bool,
@@ -365,7 +444,7 @@ class Model:
         inputs: Mapping[str, Array],
         extra: Mapping[str, Array],
         seed: int,
-        backend: str,
+        backend: str | None,
         check_finite: bool = False,
     ) -> tuple[Derived, dict[str, Array]]:
         self._check_places(params, "params", ("param", "buffer"))
@@ -375,7 +454,8 @@ class Model:
         given |= self._engine.read(
             name for name in needed if name not in given and self.kind(name) == "input"
         )
-        return self._engine.run(request, given, seed=seed, backend=backend, check_finite=check_finite)
+        where = backend or backend_of(given)
+        return self._engine.run(request, given, seed=seed, backend=where, check_finite=check_finite)
 
     def _check_places(self, given: Mapping[str, Array], place: str, kinds: tuple[str, ...]) -> None:
         """That a mapping holds what belongs into it: `grad(inputs, params)` is a mistake easily made."""
@@ -396,7 +476,7 @@ class Step:
     `cotangent`.  One step may be called from several threads.
     """
 
-    def __init__(self, model: Model, wrt: tuple[str, ...], of: Names | None, backend: str) -> None:
+    def __init__(self, model: Model, wrt: tuple[str, ...], of: Names | None, backend: str | None) -> None:
         self._model = model
         self._of = of
         self._backend = backend
@@ -450,6 +530,11 @@ def _settings(
 def _texts(names: Names | None) -> tuple[str, ...] | None:
     """Names as a request has them: one may be given without a list."""
     return None if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+def backend_of(arrays: Mapping[str, Array]) -> str:
+    """Where arrays are: on a device if any of them is."""
+    return "cupy" if any(type(a).__module__.partition(".")[0] == "cupy" for a in arrays.values()) else "numpy"
 
 
 def _is_ones(cotangent: object) -> bool:

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from graphspec.diagnostics import GraphSpecError
-from graphspec.diagnostics.catalogue.data import index_out_of_range, memory_limit, out_of_memory
+from graphspec.diagnostics.catalogue.data import index_out_of_range, out_of_memory
 from graphspec.ir import Graph, Node, TensorType
+from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.emit import emit
@@ -25,8 +26,6 @@ Run = Callable[..., dict[str, Any]]
 #: called after each step of `Program.plan` with its number, its operands (arrays and numbers), its results
 Watch = Callable[[int, tuple[Any, ...], tuple[Any, ...]], None]
 
-#: no machine has this much; asking for more would overflow an address, not merely fail
-_LARGEST = 1 << 60
 _NUMBER = itertools.count(1)
 
 
@@ -35,7 +34,7 @@ class Program:
 
     A call takes the arrays of `inputs`, of exactly these types (see `runtime.arguments`), and gives new
     arrays, by the names of the graph's outputs.  Raises GraphSpecError where the sizes need more than
-    `max_memory` bytes at once.  `watch` sees every step.
+    may be taken at once (see `runtime.memory`).  `watch` sees every step.
     """
 
     def __init__(
@@ -44,14 +43,11 @@ class Program:
         env: Mapping[str, int],
         backend: str = "numpy",
         *,
-        max_memory: int | None = None,
         watch: Watch | None = None,
     ) -> None:
         self.backend: Backend = find_backend(backend)
         self.plan: Plan = plan(graph, env, overwrite=watch is None)
-        limit = _LARGEST if max_memory is None else max_memory
-        if self.plan.bytes_needed > limit:
-            raise GraphSpecError(memory_limit(self.plan.bytes_needed, limit))
+        memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         program = emit(self.plan, backend, watched=watch is not None)
         self.source = program.text
         self._nodes = program.nodes

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from graphspec.diagnostics import GraphSpecError, Source, Span
 from graphspec.ir import DType, Graph, Literal, Origin, Scalar, TensorType, apply, literal, made_at, symbol
-from graphspec.runtime import kernels
+from graphspec.runtime import kernels, memory
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.plan import plan
 from graphspec.runtime.program import Program
@@ -304,9 +304,12 @@ def test_too_little_memory_is_a_diagnostic():
     with pytest.raises(GraphSpecError) as caught:
         Program(graph, {"N": 2**40, "M": 2**40})
     assert caught.value.diagnostics[0].id == "memory-limit"
-    with pytest.raises(GraphSpecError, match="the request needs 192 kB, and the limit is 100 kB"):
-        Program(graph, {"N": 4000, "M": 3}, max_memory=100_000)
-    program = Program(graph, {"N": 2**20, "M": 2**28})
+    # 96 kB of input, 96 kB of results
+    message = "the request needs 288 kB, and the limit is 200 kB"
+    with memory.limited(200_000), pytest.raises(GraphSpecError, match=message):
+        Program(graph, {"N": 4000, "M": 3})
+    with memory.limited(2**62):
+        program = Program(graph, {"N": 2**20, "M": 2**28})
     with pytest.raises(GraphSpecError) as caught:
         program({"x": np.broadcast_to(1.0, (2**20, 2**28))})
     assert caught.value.diagnostics[0].id == "out-of-memory"

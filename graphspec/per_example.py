@@ -32,6 +32,7 @@ from graphspec.transforms.coupling import (
 )
 from graphspec.transforms.drop_taps import drop_taps
 from graphspec.transforms.expand_gradients import expand_gradients
+from graphspec.transforms.gram_products import gram_products
 from graphspec.transforms.inline_calls import inline_calls
 from graphspec.transforms.set_sizes import set_sizes
 from graphspec.transforms.transpose_products import transpose_products
@@ -46,6 +47,10 @@ class PerExample(Derived):
 
     batch: str
     axes: Mapping[str, int]
+    are_norms: bool
+
+    def weighed(self, graph: Graph, sizes: Mapping[str, int]) -> Graph:
+        return gram_products(graph, sizes) if self.are_norms else graph
 
 
 def find_batch(module: Module, request: Request) -> str:
@@ -94,12 +99,13 @@ def derive(module: Module, alone: Module, request: Request) -> PerExample:
     dropped = {key: _axis(states[targets.get(key, key)]) for key in answer.graph.outputs}
     given = {n: (full[n], state) for n, state in cut.items() if isinstance(state, Carried)}
     graph = _over_batch(answer.graph, given, dropped, name)
-    if request.per_example == "norms":
+    are_norms = request.per_example == "norms"
+    if are_norms:
         norms = {key: _norm(v) if key in targets else v for key, v in graph.outputs.items()}
         graph = Graph(norms, graph.names)
     parts = {field.name: getattr(answer, field.name) for field in fields(answer)}
     cut_at = {n: state.axis for n, (_, state) in given.items()}
-    return PerExample(**{**parts, "graph": graph}, batch=name, axes=cut_at)
+    return PerExample(**{**parts, "graph": graph}, batch=name, axes=cut_at, are_norms=are_norms)
 
 
 def _states(

@@ -11,6 +11,7 @@ import sys
 import traceback
 
 from graphspec.cli.compute import forward, grad, init
+from graphspec.cli.emit import emit
 from graphspec.cli.fmt import fmt
 from graphspec.cli.inspect import check, explain, ops, show
 from graphspec.cli.options import app
@@ -18,7 +19,7 @@ from graphspec.cli.options import app
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70
 
-for command in (check, show, forward, grad, init, fmt, explain, ops):
+for command in (check, show, forward, grad, emit, init, fmt, explain, ops):
     app.command()(command)
 
 

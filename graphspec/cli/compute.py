@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class ParameterFile:
+    """Where parameters come from, and how its names become the spec's."""
+
+    path: Path
+    prefix: str
+    rename: dict[str, str]
+    transpose: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What the options say about where arrays come from."""
 
@@ -24,7 +34,7 @@ class Given:
     files: dict[str, Path]
     take: slice | None
     draw: list[str]
-    params: Path | None
+    params: ParameterFile | None
     seed: int
     backend: str
 
@@ -37,12 +47,16 @@ def forward(
     take: options.Take = None,
     draw: options.DrawNames = None,
     params: options.Params = None,
+    params_prefix: options.ParamsPrefix = "",
+    rename: options.Rename = None,
+    transpose: options.Transpose = None,
     seed: options.Seed = 0,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
     backend: options.BackendOption = options.Backend.numpy,
     check_finite: options.CheckFinite = False,
+    max_memory: options.MaxMemory = None,
     out: options.Out = None,
     no_opt: options.NoOpt = False,
     verify: options.Verify = False,
@@ -52,10 +66,15 @@ def forward(
 
     Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
     """
-    given = _given(data, input, take, draw, params, seed, backend)
+    parameter_file = _parameter_file(params, params_prefix, rename, transpose)
+    given = _given(data, input, take, draw, parameter_file, seed, backend)
+    limit = options.read_bytes(max_memory)
     sets = options.read_sets(set)
     with Report("forward", as_json=json) as report:
-        model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify)
+        require_backend(backend)
+        model = load_model(
+            report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
+        )
         parameters, inputs = _arguments(report, model, given, model.needs(of))
         values = model.forward(
             parameters, inputs, of=of, seed=seed, backend=backend.value, check_finite=check_finite
@@ -77,6 +96,9 @@ def grad(
     take: options.Take = None,
     draw: options.DrawNames = None,
     params: options.Params = None,
+    params_prefix: options.ParamsPrefix = "",
+    rename: options.Rename = None,
+    transpose: options.Transpose = None,
     seed: options.Seed = 0,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
@@ -86,6 +108,7 @@ def grad(
         bool, typer.Option("--allow-zero", help="Zeros where the objective does not depend on a name.")
     ] = False,
     check_finite: options.CheckFinite = False,
+    max_memory: options.MaxMemory = None,
     out: options.Out = None,
     no_opt: options.NoOpt = False,
     verify: options.Verify = False,
@@ -95,11 +118,16 @@ def grad(
 
     Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
     """
-    given = _given(data, input, take, draw, params, seed, backend)
+    parameter_file = _parameter_file(params, params_prefix, rename, transpose)
+    given = _given(data, input, take, draw, parameter_file, seed, backend)
+    limit = options.read_bytes(max_memory)
     sets = options.read_sets(set)
     targets = options.split_names(wrt)
     with Report("grad", as_json=json) as report:
-        model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify)
+        require_backend(backend)
+        model = load_model(
+            report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
+        )
         objectives = model.objectives(of)
         weights = _cotangents(cotangent, objectives)
         needed = model.needs(objectives, targets, cotangent=weights, allow_zero=allow_zero)
@@ -129,7 +157,10 @@ def grad(
 def init(
     spec: options.SpecPath,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.npz", help="Where they go.", show_default=False)
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="Where they go: a .npz or .safetensors file.", show_default=False
+        ),
     ],
     seed: options.Seed = 0,
     set: options.Sets = None,
@@ -150,12 +181,30 @@ def _given(
     files: list[str] | None,
     take: str | None,
     draw: list[str] | None,
-    params: Path | None,
+    params: ParameterFile | None,
     seed: int,
     backend: options.Backend,
 ) -> Given:
     rows, names = options.read_take(take), options.split_names(draw)
     return Given(data or [], options.read_files(files), rows, names, params, seed, backend.value)
+
+
+def _parameter_file(
+    path: Path | None, prefix: str, rename: list[str] | None, transpose: list[str] | None
+) -> ParameterFile | None:
+    if path is None:
+        for option, value in (("--params-prefix", prefix), ("--rename", rename), ("--transpose", transpose)):
+            if value:
+                raise typer.BadParameter("there is no --params that it would be for", param_hint=option)
+        return None
+    return ParameterFile(path, prefix, options.read_renames(rename), options.split_names(transpose))
+
+
+def require_backend(backend: options.Backend) -> None:
+    """End here, before anything is read or drawn, where the backend cannot run."""
+    from graphspec.runtime.backends import backend as find_backend
+
+    find_backend(backend.value)
 
 
 def load_model(
@@ -167,6 +216,7 @@ def load_model(
     *,
     simplify: bool = True,
     verify: bool = False,
+    max_memory: int | None = None,
 ) -> Model:
     from graphspec.diagnostics.catalogue import requests as say
     from graphspec.model import load
@@ -179,6 +229,7 @@ def load_model(
         simplify=simplify,
         verify=verify,
         notify=report.tell,
+        max_memory=max_memory,
     )
     if model.mode:
         report.tell(say.mode_matters(model.mode))
@@ -190,7 +241,6 @@ def _arguments(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parameters and inputs of a request: from files, or drawn, which is said with the seed."""
     from graphspec.diagnostics.catalogue import requests as say
-    from graphspec.runtime.data import read_archive
 
     wanted = [name for name, kind in needed.items() if kind == "input"]
     inputs = _read_inputs(report, model, given, wanted)
@@ -202,10 +252,10 @@ def _arguments(
         report.tell(say.inputs_drawn(drawn, given.seed))
     owned = [name for name, kind in needed.items() if kind in ("param", "buffer")]
     if given.params is not None:
-        found = read_archive(given.params)
-        parameters = {name: array for name, array in found.items() if model.kind(name) in ("param", "buffer")}
-        if len(parameters) < len(found):
-            report.tell(say.extra_arrays(str(given.params), sorted(found.keys() - parameters.keys())))
+        source = given.params
+        parameters = model.load_params(
+            source.path, prefix=source.prefix, rename=source.rename, transpose=source.transpose, names=owned
+        )
     else:
         parameters = model.init(given.seed, names=owned, inputs=inputs)
         if owned:
@@ -217,11 +267,12 @@ def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) 
     """The arrays of files: those of the options, and those that the spec names for what is wanted."""
     from graphspec.diagnostics import GraphSpecError
     from graphspec.diagnostics.catalogue import requests as say
-    from graphspec.runtime.data import read_archive, read_array
+    from graphspec.runtime.data import read_array
+    from graphspec.runtime.parameters import read_arrays
 
     inputs: dict[str, Any] = {}
     for path in given.archives:
-        found = read_archive(path)
+        found = read_arrays(path)
         known = {name: array for name, array in found.items() if model.kind(name) in ("input", "noise")}
         if len(known) < len(found):
             report.tell(say.extra_arrays(str(path), sorted(found.keys() - known.keys())))
@@ -238,13 +289,14 @@ def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) 
 
 def _cotangents(option: str | None, objectives: list[str]) -> Any:
     """The cotangents of the option: ones, one array, or arrays by objective from an archive."""
-    from graphspec.runtime.data import read_archive, read_array
+    from graphspec.runtime.data import read_array
+    from graphspec.runtime.parameters import read_arrays
 
     if option is None or option == "ones":
         return option
     if len(objectives) == 1:
         return {objectives[0]: read_array(Path(option))}
-    return read_archive(Path(option))
+    return read_arrays(Path(option))
 
 
 def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -255,7 +307,7 @@ def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _write(out: Path | None, arrays: Mapping[str, Any]) -> None:
-    from graphspec.runtime.data import write_archive
+    from graphspec.model import save_params
 
     if out is not None:
-        write_archive(out, arrays)
+        save_params(out, arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,9 +70,33 @@ DrawNames = Annotated[
     list[str] | None, typer.Option("--draw", metavar="NAME", help="Draw this input by its sampler.")
 ]
 Params = Annotated[
-    Path | None, typer.Option("--params", metavar="FILE.npz", help="Parameters and buffers by name.")
+    Path | None,
+    typer.Option("--params", metavar="FILE", help="Parameters and buffers: a .safetensors or .npz file."),
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE.npz", help="Write the arrays to a file.")]
+ParamsPrefix = Annotated[
+    str,
+    typer.Option("--params-prefix", metavar="TEXT", help="What the file's names begin with, to be left out."),
+]
+Rename = Annotated[
+    list[str] | None,
+    typer.Option("--rename", metavar="OLD=NEW", help="A name in the file of parameters, or how names begin."),
+]
+Transpose = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--transpose", metavar="PATTERN", help="Parameters whose last two axes the file has swapped."
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE", help="Refuse what needs more, as in 8GB; else 80% of what is left."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the arrays to a .npz or .safetensors file."),
+]
 NoOpt = Annotated[bool, typer.Option("--no-opt", help="Run the graph as it is written, not simplified.")]
 CheckFinite = Annotated[
     bool, typer.Option("--check-finite", help="If a result is not finite, say what made it so.")
@@ -92,6 +117,32 @@ def read_sets(texts: list[str] | None) -> dict[str, Any]:
 def read_files(texts: list[str] | None) -> dict[str, Path]:
     """`NAME=FILE` by name."""
     return {name: Path(value) for name, value in _pairs(texts, "--input", "FILE")}
+
+
+def read_renames(texts: list[str] | None) -> dict[str, str]:
+    """`OLD=NEW` by the old name; a new one that is empty leaves the old out."""
+    found: dict[str, str] = {}
+    for text in texts or []:
+        old, equals, new = text.partition("=")
+        if not (old and equals):
+            raise typer.BadParameter(f"{text!r} is not OLD=NEW", param_hint="--rename")
+        found[old] = new
+    return found
+
+
+def read_bytes(text: str | None) -> int | None:
+    """`8GB`, `512 MiB`, `2e9`: a number of bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
+    try:
+        number = float(match[1]) if match else -1.0
+    except ValueError:
+        number = -1.0
+    if match is None or not 0 <= number < 1e18:
+        raise typer.BadParameter(f"{text!r} is no size, as 8GB or 512MiB are", param_hint="--max-memory")
+    step = 1024 if match[3] else 1000
+    return int(number * step ** " kmgt".index(match[2].lower() or " "))
 
 
 def read_take(text: str | None) -> slice | None:

@@ -56,6 +56,8 @@ def page(head: Head, arrays: Sequence[Array], body: Sequence[str], kernels: Bund
     plain = [line for line in imports if line.startswith("import ")]
     others = [line for line in imports if line.startswith("from ")]
     start = f'"""{_docstring(head)}"""\n\n'
+    if kernels.text:
+        start += "from __future__ import annotations\n\n"
     sections = [
         start + "\n".join([*plain, *others, "", "import numpy as np", "", _table(arrays)]),
         _GRADIENTS,

@@ -37,7 +37,7 @@ COMMANDS = {
     "mode": ["forward", SPEC, "--of", "dropped"],
     "extra_arrays": ["forward", SPEC, "--of", "dropped", "--data", "extra.npz"],
     "nothing_to_take": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--take", "0:1"],
-    "too_large": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--set", "N=100000000000000000"],
+    "too_large": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--max-memory", "1GB", "--set", f"N={10**17}"],
     "explain": ["explain", "not-reachd"],
     "ops": ["ops", "liner"],
 }

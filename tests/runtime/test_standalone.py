@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,9 +42,11 @@ def write(graph: Graph, env: dict[str, int] | None = None, head: Head = HEAD) ->
 
 
 def run(text: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": "program"}
-    exec(compile(text, "program.py", "exec", dont_inherit=True), namespace)
-    found: dict[str, Any] = namespace["gradients"](arrays)
+    module = ModuleType("program")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "program", module)
+        exec(compile(text, "program.py", "exec", dont_inherit=True), vars(module))
+    found: dict[str, Any] = module.gradients(arrays)
     return found
 
 

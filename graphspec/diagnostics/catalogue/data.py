@@ -31,11 +31,11 @@ def _label(span: Span | None, text: str = "") -> Label | None:
 def format_bytes(count: int) -> str:
     """`1.5 MB`: a number of bytes as people write it."""
     amount = float(count)
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if amount < 1000:
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if amount < 999.5:
             return f"{amount:.3g} {unit}"
         amount /= 1000
-    return f"{amount:.3g} PB"
+    return f"{amount:.3g} EB"
 
 
 # --- while a program runs ---------------------------------------------------------------------------

@@ -106,3 +106,11 @@ def test_depth_of_text_is_no_depth_of_recursion():
 def test_the_time_it_takes_grows_with_the_text():
     text = "gspec 1\n" + "".join(f"x{i} = f(y, {i}) + [1, 2]  # comment\n" for i in range(5000))
     assert formatted(text) == text
+
+
+@pytest.mark.parametrize("folder", ["specs", "graphspec/std"])
+def test_our_own_files_are_formatted(folder: str):
+    """`graphspec fmt specs graphspec/std` formats them."""
+    files = sorted((ROOT / folder).rglob("*.gspec"))
+    assert files
+    assert [path.name for path in files if format_text(read(path)) != read(path).text] == []

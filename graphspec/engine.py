@@ -13,6 +13,7 @@ from weakref import WeakSet
 from graphspec import compiler
 from graphspec.compiler import Derived, Settings, Spec
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
+from graphspec.diagnostics.catalogue import batching
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.data import out_of_memory
 from graphspec.ir import Graph, Literal, TensorType, Value, evaluate, evaluate_number
@@ -91,11 +92,12 @@ class Engine:
 
     def _derive(self, module: Module, request: Request) -> Derived:
         if request.per_example is None:
-            return compiler.derive(module, request)
+            return compiler.derive(module, request, push=self._simplify)
         from graphspec import per_example
 
         batch = per_example.find_batch(module, request)
-        return per_example.derive(module, self._variant(module, {batch: 1}), request)
+        alone = self._variant(module, {batch: 1})
+        return per_example.derive(module, alone, request, push=self._simplify)
 
     def check(self) -> None:
         """Check what lowering leaves open: gradients in the spec, and the sizes that have numbers."""
@@ -120,41 +122,55 @@ class Engine:
         seed: int,
         backend: str,
         check_finite: bool = False,
+        chunk: int | None = None,
     ) -> tuple[Derived, dict[str, Array]]:
         """What a request asks for, by the names of its graph's outputs.
 
         `given` are arrays by name: of inputs, parameters and buffers, cotangents and directions.  Noise
         that is not given is drawn from the seed.  With `check_finite` a result that is not finite is an
-        error, which says what made it so.
+        error, which says what made it so.  Of a request for single examples at most `chunk` are computed at
+        a time.
         """
-        prepared = self.prepare(request, given, seed=seed, backend=backend)
-        results = prepared.program(prepared.arrays)
+        module, derived, sizes, arrays = self._bind(request, given, seed, backend)
+        if chunk is None:
+            results = self._program(module, derived, sizes, backend)(arrays)
+        else:
+            results = self._run_in_chunks(module, derived, sizes, arrays, backend, chunk)
         if check_finite:
             from graphspec.finiteness import check_results
 
-            graph = self.graph(prepared.derived)
-            check_results(prepared.derived, graph, prepared.sizes, backend, prepared.arrays, results)
-        return prepared.derived, results
+            check_results(derived, self.graph(derived), sizes, backend, arrays, results)
+        return derived, results
 
-    def run_in_chunks(
-        self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str, chunk: int
-    ) -> tuple[Derived, dict[str, Array]]:
-        """What `run` gives for a request about single examples, at most `chunk` of them at a time."""
+    def _run_in_chunks(
+        self,
+        module: Module,
+        derived: Derived,
+        sizes: Sizes,
+        arrays: Mapping[str, Array],
+        backend: str,
+        chunk: int,
+    ) -> dict[str, Array]:
         from graphspec.per_example import PerExample
         from graphspec.runtime.chunks import run_in_chunks
 
-        prepared = self.prepare(request, given, seed=seed, backend=backend)
-        derived, sizes = prepared.derived, prepared.sizes
-        assert isinstance(derived, PerExample), f"{request} is not about single examples"
+        if not isinstance(derived, PerExample) or chunk < 1:
+            raise GraphSpecError(batching.no_chunks(chunk))
 
         def program_for(count: int) -> Program:
-            return self._program(prepared.module, derived, {**sizes, derived.batch: count}, backend)
+            return self._program(module, derived, {**sizes, derived.batch: count}, backend)
 
-        count = sizes[derived.batch]
-        return derived, run_in_chunks(program_for, prepared.arrays, derived.axes, count, chunk, backend)
+        return run_in_chunks(program_for, arrays, derived.axes, sizes[derived.batch], chunk, backend)
 
     def prepare(self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str) -> Prepared:
         """A request with everything that it needs to be run: its program, and all arrays."""
+        module, derived, sizes, arrays = self._bind(request, given, seed, backend)
+        return Prepared(module, derived, self._program(module, derived, sizes, backend), sizes, arrays)
+
+    def _bind(
+        self, request: Request, given: Mapping[str, Any], seed: int, backend: str
+    ) -> tuple[Module, Derived, Sizes, dict[str, Array]]:
+        """The spec as it is lowered for the arrays, the request's graph, its sizes, and all its arrays."""
         module = self.module
         while True:
             derived = self.derive(request, module)
@@ -164,12 +180,11 @@ class Engine:
                 break
             module = other
         self._tell(derived, bound.notes)
-        program = self._program(module, derived, bound.env, backend)
         arrays = bound.arrays
         for name in derived.inputs:
             if name not in arrays:
                 arrays[name] = _draw(module.declared[name], bound.env, seed, backend)
-        return Prepared(module, derived, program, bound.env, arrays)
+        return module, derived, bound.env, arrays
 
     def start(
         self,

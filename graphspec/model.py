@@ -22,6 +22,9 @@ Names: TypeAlias = "str | Sequence[str]"
 Mode: TypeAlias = Literal["eval", "train"]
 Notify: TypeAlias = Callable[[Diagnostic], None]
 
+#: what is computed of every example, if that is asked for
+Form: TypeAlias = "Literal['gradients', 'norms'] | None"
+
 T = TypeVar("T")
 
 
@@ -165,6 +168,8 @@ class Model:
         *,
         cotangent: Any = None,
         allow_zero: bool = False,
+        per_example: bool = False,
+        batch: str | None = None,
     ) -> dict[str, str]:
         """What a request depends on, by name, with its kind: what must be in `params` and `inputs`.
 
@@ -173,7 +178,8 @@ class Model:
         if wrt is None:
             request = Request(_texts(of))
         else:
-            request = self._request(of, wrt, cotangent, allow_zero)
+            form: Form = "gradients" if per_example else None
+            request = self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
         kinds = {name: self.kind(name) for name in self._engine.derive(request).inputs}
         return {name: kind for name, kind in kinds.items() if kind}
 
@@ -279,6 +285,9 @@ class Model:
         *,
         cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
         allow_zero: bool = False,
+        per_example: bool = False,
+        batch: str | None = None,
+        chunk: int | None = None,
         seed: int = 0,
         backend: str | None = None,
         check_finite: bool = False,
@@ -290,9 +299,30 @@ class Model:
         objective, and cotangents are a mapping by objective.  A name that the objective does not depend
         on is an error, or zeros with `allow_zero`; what a pattern selects is left out.  With
         `check_finite` a gradient or an objective that is not finite is an error (see `forward`).
+
+        With `per_example` each gradient is that of the objective computed on one example alone, for every
+        example along a new first axis; of what carries the batch, each example's own part.  The batch is
+        the symbol that leads the inputs which the objective uses; where several do, `batch` names it.  An
+        objective with one element for each example needs no cotangent.  At most `chunk` examples are
+        computed at a time.  Examples that depend on one another are an error.
         """
         _, found = self._gradients(
-            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, check_finite, values=check_finite
+            params,
+            inputs,
+            self._request(
+                of,
+                wrt,
+                cotangent,
+                allow_zero,
+                values=check_finite,
+                per_example="gradients" if per_example else None,
+                batch=batch,
+            ),
+            self._cotangents(of, cotangent),
+            seed,
+            backend,
+            check_finite,
+            chunk,
         )
         grads: dict[str, Any] = _as_asked(of, found)
         return grads
@@ -306,13 +336,27 @@ class Model:
         *,
         cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
         allow_zero: bool = False,
+        per_example: bool = False,
+        batch: str | None = None,
+        chunk: int | None = None,
         seed: int = 0,
         backend: str | None = None,
         check_finite: bool = False,
     ) -> tuple[Any, dict[str, Any]]:
-        """The objective's value and its gradients, as `grad` gives them; computed together."""
+        """The objective's value and its gradients, as `grad` gives them; computed together.
+
+        With `per_example` the value, too, is that of every example.
+        """
+        form: Form = "gradients" if per_example else None
         values, found = self._gradients(
-            params, inputs, wrt, of, cotangent, allow_zero, seed, backend, check_finite, values=True
+            params,
+            inputs,
+            self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch),
+            self._cotangents(of, cotangent),
+            seed,
+            backend,
+            check_finite,
+            chunk,
         )
         return _as_asked(of, values), _as_asked(of, found)
 
@@ -352,12 +396,52 @@ class Model:
         products: dict[str, Any] = _as_asked(of, _by_objective(derived, found))
         return products
 
-    def compile(self, wrt: Names = (), of: Names | None = None, *, backend: str | None = None) -> Step:
+    def per_example_norms(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: Names,
+        of: Names | None = None,
+        *,
+        cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
+        allow_zero: bool = False,
+        batch: str | None = None,
+        chunk: int | None = None,
+        seed: int = 0,
+        backend: str | None = None,
+    ) -> dict[str, Any]:
+        """The Euclidean norm of every example's gradient, by name: of what `grad(per_example=True)` gives.
+
+        Where that is cheaper the gradients themselves are not computed.
+        """
+        _, found = self._gradients(
+            params,
+            inputs,
+            self._request(of, wrt, cotangent, allow_zero, per_example="norms", batch=batch),
+            self._cotangents(of, cotangent),
+            seed,
+            backend,
+            check_finite=False,
+            chunk=chunk,
+        )
+        norms: dict[str, Any] = _as_asked(of, found)
+        return norms
+
+    def compile(
+        self,
+        wrt: Names = (),
+        of: Names | None = None,
+        *,
+        backend: str | None = None,
+        per_example: bool = False,
+        batch: str | None = None,
+    ) -> Step:
         """A step that computes values and gradients, and the new buffers in train mode, again and again.
 
-        What can be checked without arrays is checked here.  See `Step`.
+        What can be checked without arrays is checked here.  See `Step`; with `per_example` values and
+        gradients are those of every example, as `grad` gives them.
         """
-        return Step(self, _texts(wrt) or (), of, backend)
+        return Step(self, _texts(wrt) or (), of, backend, per_example=per_example, batch=batch)
 
     def emit(
         self,
@@ -392,7 +476,15 @@ class Model:
         return self._engine.module
 
     def _request(
-        self, of: Names | None, wrt: Names, cotangent: Any, allow_zero: bool, *, values: bool = True
+        self,
+        of: Names | None,
+        wrt: Names,
+        cotangent: Any,
+        allow_zero: bool,
+        *,
+        values: bool = True,
+        per_example: Form = None,
+        batch: str | None = None,
     ) -> Request:
         return Request(
             _texts(of),
@@ -402,26 +494,24 @@ class Model:
             ones=_is_ones(cotangent),
             allow_zero=allow_zero,
             values=values,
+            per_example=per_example,
+            batch=batch,
         )
 
     def _gradients(
         self,
         params: Mapping[str, Array],
         inputs: Mapping[str, Array],
-        wrt: Names,
-        of: Names | None,
-        cotangent: Any,
-        allow_zero: bool,
+        request: Request,
+        cotangents: Mapping[str, Array],
         seed: int,
         backend: str | None,
         check_finite: bool,
-        *,
-        values: bool,
+        chunk: int | None,
     ) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
-        request = self._request(of, wrt, cotangent, allow_zero, values=values)
-        weights = self._cotangents(of, cotangent)
-        extra = {cotangent_of(name): array for name, array in weights.items()}
-        derived, found = self._run(request, params, inputs, extra, seed, backend, check_finite)
+        """The values of the objectives and their gradients, by objective."""
+        extra = {cotangent_of(name): array for name, array in cotangents.items()}
+        derived, found = self._run(request, params, inputs, extra, seed, backend, check_finite, chunk)
         return {name: found[key] for name, key in derived.values.items()}, _by_objective(derived, found)
 
     def _cotangents(self, of: Names | None, cotangent: Any) -> dict[str, Array]:
@@ -446,6 +536,7 @@ class Model:
         seed: int,
         backend: str | None,
         check_finite: bool = False,
+        chunk: int | None = None,
     ) -> tuple[Derived, dict[str, Array]]:
         self._check_places(params, "params", ("param", "buffer"))
         self._check_places(inputs, "inputs", ("input", "noise"))
@@ -455,7 +546,9 @@ class Model:
             name for name in needed if name not in given and self.kind(name) == "input"
         )
         where = backend or backend_of(given)
-        return self._engine.run(request, given, seed=seed, backend=where, check_finite=check_finite)
+        return self._engine.run(
+            request, given, seed=seed, backend=where, check_finite=check_finite, chunk=chunk
+        )
 
     def _check_places(self, given: Mapping[str, Array], place: str, kinds: tuple[str, ...]) -> None:
         """That a mapping holds what belongs into it: `grad(inputs, params)` is a mistake easily made."""
@@ -476,13 +569,22 @@ class Step:
     `cotangent`.  One step may be called from several threads.
     """
 
-    def __init__(self, model: Model, wrt: tuple[str, ...], of: Names | None, backend: str | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        wrt: tuple[str, ...],
+        of: Names | None,
+        backend: str | None,
+        *,
+        per_example: bool = False,
+        batch: str | None = None,
+    ) -> None:
         self._model = model
         self._of = of
         self._backend = backend
         module = model._module
         weighted: list[str] = []
-        if wrt:
+        if wrt and not per_example:
             objectives = find_objectives(module, _texts(of))
             weighted = [name for name, value in objectives.items() if value.type.rank]
         self._request = Request(
@@ -490,7 +592,9 @@ class Step:
             wrt,
             "gradients" if wrt else "values",
             cotangents=frozenset(weighted),
-            updates=True,
+            updates=not per_example,
+            per_example="gradients" if per_example else None,
+            batch=batch,
         )
         model._engine.derive(self._request)
 

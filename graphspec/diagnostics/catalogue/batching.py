@@ -114,6 +114,20 @@ def no_example_alone(batch: str, reason: str, *, place: Span | None, trace: Trac
 
 
 @diagnostic()
+def no_chunks(chunk: int) -> Diagnostic:
+    """Something is to be computed in chunks of the batch that is not, or in chunks of no examples.
+
+    Gradients of single examples, their norms, and Jacobians are computed in chunks, of at least one.
+    """
+    if chunk < 1:
+        return finding(f"a chunk has at least one example, not {chunk}")
+    return finding(
+        "only gradients of single examples and Jacobians are computed in chunks",
+        help=("`--per-example` (in Python `per_example=True`) asks for the gradient of every example",),
+    )
+
+
+@diagnostic()
 def no_batching_rule(op: str, place: Span | None, trace: Trace) -> Diagnostic:
     """Gradients of single examples and Jacobians need batching rules; a primitive of an extension has none.
 

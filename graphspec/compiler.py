@@ -1,7 +1,9 @@
 """From a file to a program: the phases, in their order.
 
-    text -> lower -> expand gradients -> differentiate -> optimise -> plan and emit -> run
-    `load`           `derive`                             `simplify`  `assemble`       the program
+    text -> lower -> push selections -> expand gradients -> differentiate -> push selections
+    `load`           `derive`
+         -> optimise -> plan and emit -> run
+            `simplify`  `assemble`       the program
 
 Up to `simplify` sizes are symbols; a program is made for one set of numbers.
 """
@@ -32,6 +34,7 @@ from graphspec.transforms.broadcasting import filled
 from graphspec.transforms.differentiate import cotangents, tangents
 from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
+from graphspec.transforms.push_selections import push_selections
 from graphspec.transforms.simplify_adjoints import simplify_adjoints
 
 if TYPE_CHECKING:
@@ -94,30 +97,31 @@ def check(module: Module) -> None:
     expand_gradients(module.graph())
 
 
-def derive(module: Module, request: Request) -> Derived:
+def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
     """The graph of what a request asks for, with nothing in it that the answer does not need.
 
+    With `push`, values of which the answer needs a part are computed there only.
     Raises GraphSpecError where a name is unknown, or the objective does not depend on it.
     """
     if request.kind == "values":
         values = find_values(module, request.of)
-        graph = _expand(module, values, {})
-        return _answer(module, graph, {name: graph.outputs[name] for name in values}, {}, request)
+        graph = _Expansion(module, values, {}, request, push).graph
+        return _answer(module, graph, {name: graph.outputs[name] for name in values}, {}, request, push=push)
     objectives = find_objectives(module, request.of)
     targets = find_targets(module, request.wrt)
     wanted = {name: module.values[name] for target in targets for name in target.names}
-    graph = _expand(module, objectives, wanted)
+    expansion = _Expansion(module, objectives, wanted, request, push)
+    graph = expansion.graph
     outputs = {name: graph.outputs[name] for name in objectives}
     if request.kind == "jvp":
-        return _answer(
-            module, graph, {}, _push_forward(module, graph, outputs, _directions(graph, wanted)), request
-        )
-    gradients, graph, notes = _gradients(module, graph, outputs, targets, request)
+        forward = _push_forward(expansion, outputs, _directions(graph, wanted))
+        return _answer(module, graph, {}, forward, request, push=push)
+    gradients, graph, notes = _gradients(expansion, outputs, targets, request)
     if request.kind == "hvp":
-        return _answer(
-            module, graph, {}, _along(graph, gradients, _directions(graph, wanted)), request, notes
-        )
-    return _answer(module, graph, outputs if request.values else {}, gradients, request, notes)
+        products = _along(graph, gradients, _directions(graph, wanted))
+        return _answer(module, graph, {}, products, request, notes, push=push)
+    values = outputs if request.values else {}
+    return _answer(module, graph, values, gradients, request, notes, push=push)
 
 
 def simplify(graph: Graph, *, everything: bool, check: bool) -> Graph:
@@ -158,22 +162,69 @@ def direction_of(target: str) -> str:
 Gradients: TypeAlias = "dict[str, dict[str, Value]]"
 
 
-def _expand(module: Module, outputs: Mapping[str, Value], names: Mapping[str, Value]) -> Graph:
-    """The graph of some values, with the updates of buffers, its `grad` nodes expanded."""
-    updates = {_update_of(name): value for name, value in module.updates.items()}
-    graph = Graph({**outputs, **updates}, names)
-    needed = set(graph.nodes)
-    named = {name: value for name, value in module.values.items() if value.node in needed}
-    return expand_gradients(Graph(graph.outputs, {**named, **names}))
+class _Expansion:
+    """The graph of some values with its `grad` nodes expanded, and with updates of buffers where the request
+    has them; of what a part is needed, only that is in it.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        outputs: Mapping[str, Value],
+        names: Mapping[str, Value],
+        request: Request,
+        push: bool,
+    ) -> None:
+        self.module = module
+        updates = {_update_of(name): value for name, value in module.updates.items() if request.updates}
+        graph = Graph({**outputs, **updates}, names)
+        needed = set(graph.nodes)
+        named = {name: value for name, value in module.values.items() if value.node in needed}
+        self._all = Graph(graph.outputs, {**named, **names})
+        pushed = push_selections(self._all, _defaults(module), keep=names) if push else self._all
+        try:
+            self.graph = expand_gradients(pushed)
+        except GraphSpecError:
+            # of what `grad` differentiates by, nothing may be left in a part; whether that is wrong, the
+            # whole graph says
+            pushed = self._all
+            self.graph = expand_gradients(pushed)
+        self._is_whole = pushed is self._all
+
+    @cached_property
+    def whole(self) -> Graph:
+        """The graph with every value whole."""
+        return self.graph if self._is_whole else expand_gradients(self._all)
+
+    def reached(self, objective: str, names: Sequence[str]) -> list[str]:
+        """Those of the names that an objective depends on, but not through the parts that are needed: its
+        derivative by them is zero.
+        """
+        if self._is_whole or not names:
+            return []
+        y = self.whole.outputs[objective]
+        found = cotangents({y: filled(1.0, y.type)}, [self.whole.names[name] for name in names])
+        return [name for name, g in zip(names, found, strict=True) if g is not None]
+
+    def explain(self, unreached: list[tuple[str, str]]) -> list[Diagnostic]:
+        """Where the paths end from targets to objectives that do not depend on them."""
+        whole = expand_gradients(Graph(self._all.outputs, self.module.values))
+        return [not_reached(self.module, whole, objective, name) for objective, name in unreached]
+
+
+def _defaults(module: Module) -> dict[str, int]:
+    """The numbers that the dims have unless data say otherwise."""
+    return {name: dim.default for name, dim in module.dims.items() if dim.default is not None}
 
 
 def _gradients(
-    module: Module, graph: Graph, outputs: Mapping[str, Value], targets: Sequence[Target], request: Request
+    expansion: _Expansion, outputs: Mapping[str, Value], targets: Sequence[Target], request: Request
 ) -> tuple[Gradients, Graph, list[Diagnostic]]:
     """The gradient of each objective by each target that it reaches, and what patterns left out.
 
     The graph that comes back knows the cotangents of named values on the way, as `d.NAME`.
     """
+    graph = expansion.graph
     seeds = _seeds(outputs, request)
     found: Gradients = {}
     unreached: list[tuple[str, str]] = []
@@ -186,6 +237,8 @@ def _gradients(
         labels = dict(zip(xs, names, strict=True))
         made = cotangents({y: seeds[objective]}, [*xs, *between.values()], labels)
         reached = {name: g for name, g in zip(names, made, strict=False) if g is not None}
+        beside = expansion.reached(objective, [name for name in names if name not in reached])
+        reached |= {name: filled(0.0, graph.names[name].type) for name in beside}
         passing = zip(between, made[len(xs) :], strict=True)
         graph = _with_names(graph, objective if len(outputs) > 1 else "", passing)
         found[objective] = {}
@@ -205,7 +258,7 @@ def _gradients(
             elif missing:
                 notes.append(say.targets_left_out(target.asked, objective, missing))
     if unreached:
-        wrong.extend(_explain(module, graph, unreached))
+        wrong.extend(expansion.explain(unreached))
     if wrong:
         raise GraphSpecError(wrong)
     return found, graph, notes
@@ -249,26 +302,22 @@ def _seeds(outputs: Mapping[str, Value], request: Request) -> dict[str, Value]:
 
 
 def _push_forward(
-    module: Module, graph: Graph, outputs: Mapping[str, Value], directions: Mapping[str, Value]
+    expansion: _Expansion, outputs: Mapping[str, Value], directions: Mapping[str, Value]
 ) -> Gradients:
     """The derivative of each value as all targets move along their directions: the sum over targets."""
     found: Gradients = {}
     unreached: list[tuple[str, str]] = []
     for objective, y in outputs.items():
-        parts = {name: tangents(y, graph.names[name], v) for name, v in directions.items()}
+        parts = {name: tangents(y, expansion.graph.names[name], v) for name, v in directions.items()}
+        beside = expansion.reached(objective, [name for name, part in parts.items() if part is None])
+        parts |= {name: filled(0.0, y.type) for name in beside}
         unreached += [(objective, name) for name, part in parts.items() if part is None]
         reached = [part for part in parts.values() if part is not None]
         if reached:
             found[objective] = {DERIVATIVE: reduce(operator.add, reached)}
     if unreached:
-        raise GraphSpecError(_explain(module, graph, unreached))
+        raise GraphSpecError(expansion.explain(unreached))
     return found
-
-
-def _explain(module: Module, graph: Graph, unreached: list[tuple[str, str]]) -> list[Diagnostic]:
-    """Where the paths end from targets to objectives that do not depend on them."""
-    whole = expand_gradients(Graph(graph.outputs, module.values))
-    return [not_reached(module, whole, objective, name) for objective, name in unreached]
 
 
 def _along(graph: Graph, gradients: Gradients, directions: Mapping[str, Value]) -> Gradients:
@@ -293,6 +342,8 @@ def _answer(
     gradients: Gradients,
     request: Request,
     notes: Sequence[Diagnostic] = (),
+    *,
+    push: bool,
 ) -> Derived:
     """The graph with the answers as outputs, and of the names those that it contains."""
     outputs = dict(values)
@@ -313,7 +364,10 @@ def _answer(
                 outputs[updates[name]] = value
     needed = set(reachable(outputs.values()))
     names = {name: value for name, value in expanded.names.items() if value.node in needed}
-    return Derived(Graph(outputs, names), {name: name for name in values}, places, updates, tuple(notes))
+    graph = Graph(outputs, names)
+    if push:
+        graph = push_selections(graph, _defaults(module), differentiated=True)
+    return Derived(graph, {name: name for name in values}, places, updates, tuple(notes))
 
 
 def _update_of(buffer: str) -> str:

@@ -76,7 +76,17 @@ def find_batch(module: Module, request: Request) -> str:
     return next(iter(found))
 
 
-def derive(module: Module, alone: Module, request: Request) -> PerExample:
+def find_weighted(module: Module, of: tuple[str, ...] | None, batch: str | None) -> list[str]:
+    """The objectives that are not one number for each example: they need a cotangent."""
+    name = find_batch(module, Request(of, batch=batch))
+    return [n for n, y in find_objectives(module, of).items() if not _is_one_each(y, name)]
+
+
+def _is_one_each(y: Value, batch: str) -> bool:
+    return substitute(product(y.shape), {batch: 1}) == 1
+
+
+def derive(module: Module, alone: Module, request: Request, *, push: bool = True) -> PerExample:
     """The graph of the gradients of every example, stacked along a new first axis; or of their norms.
 
     `alone` is the module as it is lowered for one example: another one than `module` only where the batch
@@ -88,9 +98,8 @@ def derive(module: Module, alone: Module, request: Request) -> PerExample:
     states = _states(alone, objectives, wanted, name)
     _check_objectives(objectives, states, name, request)
     single = _one_example(alone, objectives, wanted, name)
-    answer = compiler.derive(
-        single, replace(request, per_example=None, batch=None, ones=True, values=True, updates=False)
-    )
+    asked = replace(request, per_example=None, batch=None, ones=True, values=True, updates=False)
+    answer = compiler.derive(single, asked, push=push)
     full = {d.name: d.value for d in module.declared.values()}
     full |= {cotangent_of(n): apply(Input(cotangent_of(n), y.type)) for n, y in objectives.items()}
     cut = {d.name: _declared_state(d.value, name) for d in module.declared.values()}
@@ -138,9 +147,7 @@ def _check_objectives(
     wrong = [
         cotangent_needed(name, str(y.type), span_of(y))
         for name, y in objectives.items()
-        if name not in request.cotangents
-        and not request.ones
-        and substitute(product(y.shape), {batch: 1}) != 1
+        if name not in request.cotangents and not request.ones and not _is_one_each(y, batch)
     ]
     if wrong:
         raise GraphSpecError(wrong)

@@ -151,7 +151,18 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     assert [d.id for d in caught.value.diagnostics] == ["spec-too-large"]
 
 
+def test_a_file_that_unrolls_without_end_is_refused(monkeypatch: pytest.MonkeyPatch):
+    twice = "".join(f"block f{i}(x) {{ return f{i - 1}(f{i - 1}(x)) }}\n" for i in range(1, 20))
+    text = (
+        f"gspec 1\ninput x: f32[8] ~ normal()\nblock f0(x) {{ return relu(x) }}\n{twice}output y = f19(x)\n"
+    )
+    monkeypatch.setattr("graphspec.lowering.context.MOST_WORK", 1000)
+    with pytest.raises(GraphSpecError) as caught:
+        lower_text(text)
+    assert [d.id for d in caught.value.diagnostics] == ["too-much-to-unroll"]
+
+
 def test_every_diagnostic_has_a_case():
     texts = [path.with_suffix(".txt").read_text(encoding="utf-8") for path in CASES]
     shown = {id for text in texts for id in re.findall(r"^\w+\[([a-z0-9-]+)\]", text, re.M)}
-    assert set(entries()) - shown == {"spec-too-large"}  # its case is above
+    assert set(entries()) - shown == {"spec-too-large", "too-much-to-unroll"}  # their cases are above

@@ -83,6 +83,7 @@ def apply_definition(
     that is applied under a name.  Other ops, and the blocks of std, become one `Call` each.
     """
     span = calls.stage_span(expr)
+    frame.ctx.spend(span)
     name = definition.name.text
     if definition in frame.stack:
         fail(say.recursive_definition(name, span, definition.name.span, frame.trace))
@@ -256,7 +257,7 @@ def _match(
     """Hold an argument against its pattern; the names in it that mean nothing yet are bound."""
     assert parameter.shape is not None
     sizes = parameter.shape.sizes
-    dots = next((i for i, s in enumerate(sizes) if isinstance(s, ast.Ellipsis)), None)
+    dots = expressions.ellipsis_in(parameter.shape, inner)
     shape = value.shape
     pattern = parameter.name + parameter.shape.span.text
 

@@ -213,6 +213,8 @@ def _fill_variadic(
     while positional and (isinstance(positional[0].meaning, Value) or is_value_list(positional[0].meaning)):
         meaning = positional.pop(0).meaning
         flat.extend(meaning if isinstance(meaning, tuple) else (meaning,))
+    if not flat and positional and positional[0].meaning == ():
+        fail(say.nothing_to_join(signature.name, positional[0].span, frame.trace))
     if not flat:
         fail(say.missing_argument(signature.name, variadic.name, str(signature), own, frame.trace))
     bound[variadic.name] = Given(tuple(flat), own)
@@ -305,6 +307,8 @@ def _call_primitive(expr: ast.Call, piped: Piped | None, frame: Frame, label: st
     flat = [m for g in given for m in (g.meaning if isinstance(g.meaning, tuple) else (g.meaning,))]
     if given and name in SCALAR_FUNCTIONS and all(map(expressions.is_number, flat)):
         return expressions.static_compute(name, tuple(flat), own, frame)
+    if name == "sum" and len(given) == 1 and given[0].meaning == ():
+        fail(say.nothing_to_join(name, given[0].span, frame.trace))
     if name == "sum" and len(given) == 1 and is_value_list(given[0].meaning) and "axis" not in bound:
         return _sum_list(given[0].meaning, own, frame)
     dtype = expressions.common_dtype(flat, frame)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeAlias
 
 from graphspec.diagnostics import Diagnostic, Span
-from graphspec.diagnostics.catalogue.definitions import nested_deeper_than_read
+from graphspec.diagnostics.catalogue.definitions import nested_deeper_than_read, too_much_to_unroll
 from graphspec.diagnostics.catalogue.types import size_needed
 from graphspec.ir import DType, Input, Number, Origin, Scalar, Size, Symbolic, Value, apply
 from graphspec.ir.scalars import evaluate_number, number_symbols
@@ -17,6 +17,9 @@ from graphspec.syntax import ast
 
 #: that depth at most: each level takes up to eight of the thousand calls that Python allows by default
 MAX_DEPTH = 90
+
+#: steps and applications in one file: a network of so many layers would not be written so
+MOST_WORK = 100_000
 
 
 class Failed(Exception):  # noqa: N818  (control flow, never shown)
@@ -28,6 +31,14 @@ class Failed(Exception):  # noqa: N818  (control flow, never shown)
 
 
 Trace: TypeAlias = "tuple[tuple[str, Span], ...]"
+
+
+class Exhausted(Exception):  # noqa: N818  (control flow, never shown)
+    """A file that unrolls to more than is real; the whole lowering stops."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic)
+        self.diagnostic = diagnostic
 
 
 class Poison:
@@ -135,6 +146,8 @@ class Context:
     mode_matters: bool = False
     #: how many expressions and definitions are being read inside one another
     depth: int = 0
+    #: how many steps of repetitions and applications of blocks were read
+    work: int = 0
     folder: str | None = None
     #: the values that apply a layer, by the layer's path
     applications: dict[str, list[str]] = field(default_factory=dict)
@@ -153,6 +166,12 @@ class Context:
             yield
         except Failed as failure:
             self.report(failure.diagnostics)
+
+    def spend(self, place: Span) -> None:
+        """Count one step or application, of which there may be many but not any number."""
+        self.work += 1
+        if self.work > MOST_WORK:
+            raise Exhausted(too_much_to_unroll(MOST_WORK, place))
 
     @contextmanager
     def deeper(self, place: Span, trace: Trace) -> Iterator[None]:

@@ -12,7 +12,7 @@ from graphspec.diagnostics.catalogue import types as say
 from graphspec.ir import Origin, Size, Symbolic, evaluate, symbol, symbols
 from graphspec.lowering import expressions
 from graphspec.lowering.context import Failed, Frame, fail
-from graphspec.lowering.lookup import describe
+from graphspec.lowering.lookup import describe, find_name
 from graphspec.lowering.module import Check, Dim, Module
 from graphspec.syntax import ast
 from graphspec.syntax.walk import walk
@@ -21,9 +21,10 @@ from graphspec.syntax.walk import walk
 def read_dims(file: ast.File, frame: Frame) -> None:
     """Enter every dim: those declared, and those that a declaration's type mentions."""
     declared: dict[str, ast.Dim] = {}
+    consts = {s.name.text: s for s in file.statements if isinstance(s, ast.Const)}
     for statement in file.statements:
         if isinstance(statement, ast.Dim):
-            first = declared.get(statement.name.text)
+            first = declared.get(statement.name.text) or consts.get(statement.name.text)
             if first is not None:
                 frame.ctx.report(
                     [say_names.duplicate_name(statement.name.text, statement.name.span, first.name.span, ())]
@@ -39,6 +40,10 @@ def read_dims(file: ast.File, frame: Frame) -> None:
     for name in (*declared, *mentioned):
         with frame.ctx.collecting():
             _enter(name, declared.get(name), mentioned.get(name), frame)
+    for name, dim in declared.items():
+        with frame.ctx.collecting():
+            _check_names(dim, frame)
+            _check_number(name, dim, frame)
 
 
 def _mentioned(file: ast.File, frame: Frame, declared: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -107,6 +112,26 @@ def _substitute(name: str, size: Size, frame: Frame) -> None:
     for other, known in frame.names.items():
         if isinstance(known, int | Symbolic):
             frame.names[other] = substitute(known, {name: size})
+
+
+def _check_names(dim: ast.Dim, frame: Frame) -> None:
+    """A constraint names dims and consts."""
+    for part in walk(dim.constraint) if dim.constraint is not None else ():
+        if isinstance(part, ast.Name):
+            find_name(part.path, frame)
+
+
+def _check_number(name: str, dim: ast.Dim, frame: Frame) -> None:
+    """A dim that a constraint equates to a size has no other number than that."""
+    entered = frame.ctx.dims.get(name)
+    known = {n: d.default for n, d in frame.ctx.dims.items() if d.default is not None}
+    if entered is None or entered.default is None or dim.constraint is None:
+        return
+    if entered.size == frame.names[name] and not symbols(entered.size) <= known.keys() - {name}:
+        return
+    if evaluate(entered.size, known) != entered.default:
+        used = {n: known[n] for n in sorted({name, *symbols(entered.size)})}
+        fail(say.constraint_broken(dim.constraint.span.text, used, dim.constraint.span))
 
 
 def _enter(name: str, dim: ast.Dim | None, mention: Any, frame: Frame) -> None:

@@ -20,7 +20,6 @@ from graphspec.ir import (
     TensorType,
     TypeRuleError,
     Value,
-    apply,
     compute,
     literal,
     made_at,
@@ -108,8 +107,26 @@ def _leaf(expr: ast.Expr, frame: Frame, name: str | None) -> Any:
         case ast.IsNone():
             return (evaluate(expr.operand, frame) is None) != expr.negated
         case ast.Tuple() | ast.List():
-            return tuple(evaluate_all(expr.items, frame))
+            return _list(expr, frame)
     raise AssertionError(f"not the start of an expression: {expr}")
+
+
+def _list(expr: ast.Tuple | ast.List, frame: Frame) -> tuple[Any, ...]:
+    """A list; one that holds itself many times over (`[b, b]` of `[a, a]` ...) is refused."""
+    items = tuple(evaluate_all(expr.items, frame))
+    waiting, count = [items], 0
+    while waiting:
+        here = waiting.pop()
+        count += len(here)
+        if count > MOST_ITEMS:
+            text = expr.span.text.split("\n")[0]
+            fail(
+                say_types.no_static_value(
+                    text, f"it has more than {MOST_ITEMS} items", expr.span, frame.trace
+                )
+            )
+        waiting += [item for item in here if isinstance(item, tuple)]
+    return items
 
 
 def _link(before: ast.Expr | None, expr: ast.Expr, left: Any, frame: Frame, name: str | None) -> Any:
@@ -120,7 +137,7 @@ def _link(before: ast.Expr | None, expr: ast.Expr, left: Any, frame: Frame, name
         case ast.Binary():
             return _binary(expr, left, frame)
         case ast.Call():
-            piped = left if isinstance(left, tuple) else (left,)
+            piped = left if isinstance(left, tuple) and left else (left,)
             return calls.call(expr, (piped, before.span), frame, name)
         case ast.Index():
             return indexing.index(left, expr, frame)
@@ -179,7 +196,7 @@ def _static_binary(expr: ast.Binary, left: Any, right: Any, frame: Frame) -> Any
 def static_compute(function: str, arguments: tuple[Any, ...], span: Span, frame: Frame) -> Any:
     """A function of static numbers, computed in double; a domain error is the user's."""
     try:
-        result = compute(function, *arguments)
+        result = _compute(function, arguments)
     except ZeroDivisionError:
         fail(say_types.no_static_value(span.text, "division by zero", span, frame.trace))
     except ValueError:
@@ -190,6 +207,26 @@ def static_compute(function: str, arguments: tuple[Any, ...], span: Span, frame:
         fail(say_definitions.nested_deeper_than_read(100, span, frame.trace))
     if isinstance(result, complex):
         fail(say_types.no_static_value(span.text, "the result is not a real number", span, frame.trace))
+    return result
+
+
+#: what integers are within, the terms that a size may have, the items that a list may have in all
+LARGEST, MOST_TERMS, MOST_ITEMS = 2**63 - 1, 1000, 100_000
+
+
+def _compute(function: str, arguments: tuple[Any, ...]) -> Any:
+    """The result; raises OverflowError where it would take more room than anything real."""
+    if function == "**" and isinstance(arguments[1], int):
+        base, power = arguments
+        if isinstance(base, Symbolic) and power > 16:
+            raise OverflowError
+        if isinstance(base, int) and abs(base) > 1 and power > 63:
+            raise OverflowError
+    result = compute(function, *arguments)
+    if isinstance(result, int) and abs(result) > LARGEST:
+        raise OverflowError
+    if isinstance(result, Symbolic) and len(result.terms) > MOST_TERMS:
+        raise OverflowError
     return result
 
 
@@ -262,7 +299,8 @@ def as_tensor(meaning: Any, dtype: DType, span: Span, frame: Frame) -> Value:
     if not is_number(meaning):
         _no_tensor(meaning, span, frame)
     whole = isinstance(meaning, int | Symbolic)
-    if dtype is DType.BOOL or (dtype.is_integer and not whole):
+    too_large = dtype is DType.I32 and isinstance(meaning, int) and not -(2**31) <= meaning < 2**31
+    if dtype is DType.BOOL or (dtype.is_integer and not whole) or too_large:
         fail(say_types.literal_does_not_fit(str(meaning), str(dtype), span, frame.trace))
     if dtype.is_float and isinstance(meaning, int):
         try:
@@ -284,7 +322,9 @@ def build(op_name: str, operands: list[tuple[Any, Span]], at: Span, whole: Span,
     at = whole if frame.home.is_std else at
     with made_at(frame.origin(whole)):
         try:
-            return apply(OPS[op_name](), *values)
+            made = OPS[op_name].make(*values)
+            assert isinstance(made, Value)
+            return made
         except TypeRuleError as error:
             spans = [span for _, span in operands]
             fail(blame.type_rule_failed(error, at, list(zip(values, spans, strict=True)), frame))
@@ -357,6 +397,7 @@ def dtype_named(name: str, frame: Frame) -> DType | None:
 def read_shape(shape: ast.Shape, frame: Frame) -> tuple[Any, ...]:
     """The sizes of a written shape; `...` is what the body's patterns' `...` matched."""
     sizes: list[Any] = []
+    ellipsis_in(shape, frame)
     for size in shape.sizes:
         if isinstance(size, ast.Ellipsis):
             if frame.ellipsis is None:
@@ -365,6 +406,14 @@ def read_shape(shape: ast.Shape, frame: Frame) -> tuple[Any, ...]:
         else:
             sizes.append(read_size(size, frame))
     return tuple(sizes)
+
+
+def ellipsis_in(shape: ast.Shape, frame: Frame) -> int | None:
+    """The place of the one `...` in a written shape."""
+    dots = [i for i, size in enumerate(shape.sizes) if isinstance(size, ast.Ellipsis)]
+    if len(dots) > 1:
+        fail(say_types.two_ellipses(shape.sizes[dots[1]].span, frame.trace))
+    return dots[0] if dots else None
 
 
 def binds_size(written: ast.Expr, frame: Frame) -> bool:
@@ -383,7 +432,7 @@ def check_type(
     In the results of a definition, as in its arguments, a name that means nothing yet `binds`.
     """
     sizes = written.shape.sizes
-    dots = next((i for i, s in enumerate(sizes) if isinstance(s, ast.Ellipsis)), None)
+    dots = ellipsis_in(written.shape, frame)
     actual = value.shape
     fits = len(actual) == len(sizes) if dots is None else len(actual) >= len(sizes) - 1
     if fits:

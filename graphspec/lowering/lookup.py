@@ -7,6 +7,7 @@ from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import names as say
+from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.diagnostics.catalogue._register import suggestions
 from graphspec.ir import DType, Input, Scalar, Symbolic, Value
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail, join, lift
@@ -100,10 +101,13 @@ def _unknown(path: ast.Path, frame: Frame) -> Any:
     outside = _in_the_file(text, frame)
     if outside is not None:
         return say.not_visible_in_a_body(text, path.span, outside, frame.trace)
+    dtype = text.rpartition(".")[2]
+    if dtype in say_types.FOREIGN_DTYPES and dtype not in known_names(frame):
+        return say_types.unknown_dtype(text, path.span)
     if function_exists(text, frame):
         return say.function_as_value(text, path.span, frame.trace)
     # comparing names takes time: with so many mistakes the first ones get suggestions
-    known = known_names(frame) if frame.ctx.errors.met < 100 else []
+    known = [*known_names(frame), *say_types.DTYPES] if frame.ctx.errors.met < 100 else []
     return say.unknown_name(text, known, path.span, frame.trace)
 
 

@@ -15,7 +15,7 @@ from graphspec.ir import DType, Origin, Size, Value, made_at
 from graphspec.ir.sizes import collect_assumptions
 from graphspec.lowering import declarations, expressions, statements
 from graphspec.lowering.bodies import publish, register
-from graphspec.lowering.context import POISON, Context, Errors, Failed, Frame, fail
+from graphspec.lowering.context import POISON, Context, Errors, Exhausted, Failed, Frame, fail
 from graphspec.lowering.definitions import read_source
 from graphspec.lowering.dims import read_dims
 from graphspec.lowering.lookup import find_name
@@ -101,7 +101,10 @@ def _lower(file: ast.File, ctx: Context, path: str | None) -> tuple[Context, Fra
     if not file.broken:
         known = [*frame.home.consts, *ctx.dims]
         ctx.report(say_names.unknown_set(name, known) for name in ctx.sets if name not in known)
-    _run_file(file, frame)
+    try:
+        _run_file(file, frame)
+    except Exhausted as stop:
+        ctx.report([stop.diagnostic])
     ctx.declared.update(_apply_inits(file, frame))
     return ctx, frame
 
@@ -138,6 +141,8 @@ def lower_expression(module: Module, text: str, name: str = "<expression>") -> t
             fail(say.expression_owns(sorted(set(ctx.declared) - set(module.declared)), expr.span))
     except Failed as failure:
         raise GraphSpecError((*ctx.errors.found, *failure.diagnostics)) from None
+    except Exhausted as stop:
+        raise GraphSpecError(stop.diagnostic) from None
     return values
 
 

@@ -75,6 +75,7 @@ def _step(
     body: ast.Expr, piped: Any, variable: ast.Path | None, i: int, label: str | None, frame: Frame
 ) -> Any:
     """One step: a bare call is named `label.i` itself, names inside any other hang below `label.i`."""
+    frame.ctx.spend(body.span)
     name = f"{label}.{i}" if label else None
     names = dict(frame.names)
     if variable is not None:

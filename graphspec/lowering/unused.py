@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from graphspec.diagnostics import Diagnostic, Span
+from graphspec.diagnostics import Diagnostic
 from graphspec.diagnostics.catalogue import names as say
 from graphspec.ir import Value, reachable
 from graphspec.lowering.context import Frame, LayerRef
@@ -52,11 +52,10 @@ def _values(file: ast.File, frame: Frame) -> Iterator[Diagnostic]:
                 if isinstance(frame.names.get(name), LayerRef) and name not in named:
                     yield say.unused_declaration("layer", name, statement.path.span)
             case ast.Assign():
-                for target in statement.targets:
-                    value = frame.names.get(target.path.text)
-                    is_used = value.node in live if isinstance(value, Value) else target.path.text in named
-                    if not is_used:
-                        yield say.leads_nowhere(target.path.text, target.path.span)
+                first = statement.targets[0].path
+                values = {t.path.text: frame.names.get(t.path.text) for t in statement.targets}
+                if not any(v.node in live if isinstance(v, Value) else n in named for n, v in values.items()):
+                    yield say.leads_nowhere(first.text, first.span)
 
 
 def _mentions(file: ast.File) -> Iterator[Diagnostic]:
@@ -85,19 +84,24 @@ def _inside(definition: ast.Definition, file: ast.File) -> Iterator[Diagnostic]:
         bound = [s.path.text for s in shape.sizes if isinstance(s, ast.Name)] if shape else []
         if name not in named and not any(size in named for size in bound):
             yield say.unused_argument(name, definition.name.text, parameter.name.span)
-    for local, span in _locals(definition.body):
-        if local not in heads and not any(path.endswith(f".{local}") for path in paths):
-            yield say.leads_nowhere(local, span, definition.name.text)
+    for made in _locals(definition.body):
+        used = [
+            p
+            for p in made
+            if p.text.partition(".")[0] in heads or any(q.endswith(f".{p.text}") for q in paths)
+        ]
+        if not used:
+            yield say.leads_nowhere(made[0].text, made[0].span, definition.name.text)
 
 
-def _locals(body: Iterable[ast.Statement]) -> Iterator[tuple[str, Span]]:
-    """The names that a body makes, in all of its branches."""
+def _locals(body: Iterable[ast.Statement]) -> Iterator[list[ast.Path]]:
+    """The names that the statements of a body make, in all of its branches."""
     for statement in _flat(body):
         match statement:
             case ast.Assign():
-                yield from ((t.path.text.partition(".")[0], t.path.span) for t in statement.targets)
+                yield [target.path for target in statement.targets]
             case ast.Declare() | ast.Layer():
-                yield statement.path.text.partition(".")[0], statement.path.span
+                yield [statement.path]
 
 
 def _flat(body: Iterable[ast.Statement]) -> Iterator[ast.Statement]:

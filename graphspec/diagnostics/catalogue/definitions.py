@@ -151,6 +151,14 @@ def too_many_tensors(
 
 
 @diagnostic()
+def nothing_to_join(function: str, place: Span, trace: Trace) -> Diagnostic:
+    """A list without elements, as `each(e in 0..0, ...)` is, has no sum and no shape to stack or join."""
+    return finding(
+        f"`{function}` needs at least one tensor, and this list is empty", primary=Label(place), trace=trace
+    )
+
+
+@diagnostic()
 def argument_twice(name: str, place: Span, first: Span, trace: Trace) -> Diagnostic:
     """An argument is given twice."""
     return finding(
@@ -410,6 +418,16 @@ def count_not_an_integer(what: str, place: Span, trace: Trace) -> Diagnostic:
 def too_many_steps(count: int, place: Span, trace: Trace) -> Diagnostic:
     """Repetitions are unrolled; more than 100,000 steps are refused."""
     return finding(f"{count} repetitions are more than 100000", primary=Label(place), trace=trace)
+
+
+@diagnostic()
+def too_much_to_unroll(limit: int, place: Span) -> Diagnostic:
+    """Repetitions in repetitions, or blocks that use blocks twice each, unroll to more steps than any
+    network has.
+    """
+    return finding(
+        f"the file unrolls to more than {limit} applications", primary=Label(place, "reached here")
+    )
 
 
 @diagnostic()

@@ -12,6 +12,12 @@ from graphspec.diagnostics.source import Span
 Trace = tuple[tuple[str, Span], ...]
 DTYPES = ("bool", "i32", "i64", "f16", "f32", "f64")
 
+#: dtypes of other frameworks, by the name they have here
+FOREIGN_DTYPES = {
+    "float": "f32", "float32": "f32", "float64": "f64", "double": "f64", "half": "f16", "float16": "f16",
+    "int": "i64", "int64": "i64", "long": "i64", "int32": "i32", "boolean": "bool", "bool_": "bool",
+}  # fmt: skip
+
 
 def type_rule(
     id: str,
@@ -179,13 +185,9 @@ def size_needed(name: str, place: Span, declared: Span | None, trace: Trace) -> 
 @diagnostic()
 def unknown_dtype(name: str, place: Span) -> Diagnostic:
     """A type begins with a word that is no dtype.  The dtypes are bool, i32, i64, f16, f32 and f64."""
-    foreign = {
-        "float": "f32", "float32": "f32", "float64": "f64", "double": "f64", "half": "f16", "float16": "f16",
-        "int": "i64", "int64": "i64", "long": "i64", "int32": "i32", "boolean": "bool", "bool_": "bool",
-    }  # fmt: skip
-    close = suggestions(name, DTYPES)
-    here = foreign.get(name) or next(iter(close), None)
-    label = f"here `{here}`" if name in foreign else f"did you mean `{here}`?" if here else ""
+    bare = name.rpartition(".")[2]  # `np.float32`, `torch.long`
+    here = FOREIGN_DTYPES.get(bare) or next(iter(suggestions(bare, DTYPES)), None)
+    label = f"here `{here}`" if bare in FOREIGN_DTYPES else f"did you mean `{here}`?" if here else ""
     return finding(
         f"`{name}` is no dtype",
         primary=Label(place, label),
@@ -220,7 +222,12 @@ def negative_size(size: int, place: Span, trace: Trace) -> Diagnostic:
 @diagnostic()
 def dim_default(name: str, what: str, place: Span) -> Diagnostic:
     """The number of a dim is an integer from 1.  `where` relates a dim to others."""
-    return finding(f"the number of `dim {name}` is an integer from 1, not {what}", primary=Label(place))
+    relates = any(c.isalpha() for c in what.replace("inf", "").replace("nan", ""))
+    return finding(
+        f"the number of `dim {name}` is an integer from 1, not {what}",
+        primary=Label(place),
+        help=(f"`dim {name} where {name} == ...` relates it to other dims",) if relates else (),
+    )
 
 
 @diagnostic()
@@ -405,8 +412,8 @@ def too_many_indices(count: int, type: str, place: Span, made: tuple[Label, ...]
 
 @diagnostic()
 def two_ellipses(place: Span, trace: Trace) -> Diagnostic:
-    """An index has one `...` at most; it stands for all axes that are not mentioned."""
-    return finding("`...` stands twice in one index", primary=Label(place), trace=trace)
+    """An index, a type or a pattern has one `...` at most; it stands for all axes that are not mentioned."""
+    return finding("`...` stands twice here", primary=Label(place), trace=trace)
 
 
 @diagnostic()

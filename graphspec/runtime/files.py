@@ -33,7 +33,9 @@ def replacing(path: AnyPath) -> Iterator[Path]:
         try:
             with draft.open("xb"):
                 pass
+            mode = draft.stat().st_mode
             yield draft
+            draft.chmod(mode)  # whoever wrote it may have made another file, for its owner only
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)

@@ -179,6 +179,9 @@ def save_arrays(path: AnyPath, arrays: Mapping[str, Any]) -> None:
     Arrays may lie on a device.  Raises GraphSpecError.
     """
     on_host = {name: _to_host(array) for name, array in arrays.items()}
+    wrong = [say.array_unwritable(n, str(a.dtype)) for n, a in on_host.items() if a.dtype.kind not in "biuf"]
+    if wrong:
+        raise GraphSpecError(wrong)
     suffix = Path(path).suffix.lower()
     if suffix == ".safetensors":
         write_tensors(path, on_host)

@@ -189,6 +189,12 @@ def array_format_unknown(path: str, suffix: str) -> Diagnostic:
 
 
 @diagnostic()
+def array_unwritable(name: str, dtype: str) -> Diagnostic:
+    """An array that is to be written holds something else than real numbers and booleans."""
+    return finding(f"`{name}` cannot be written: its elements are {dtype}, not numbers")
+
+
+@diagnostic()
 def data_key_missing(path: str, key: str, known: Sequence[str]) -> Diagnostic:
     """An archive has no array of the name that was asked for."""
     has = f"it has {_listed(known)}" if known else "it is empty"

@@ -133,7 +133,7 @@ def test_each_fix_removes_what_it_fixes(path: Path, monkeypatch: pytest.MonkeyPa
 
 def entries() -> list[str]:
     """The ids of the areas that lowering reports."""
-    modules = [import_module(f"graphspec.diagnostics.catalogue.{area}") for area in AREAS]
+    modules = [import_module(f"graphspec.diagnostics.catalogue.{area}") for area in (*AREAS, "files")]
     return [
         id
         for id in CATALOGUE

@@ -70,7 +70,7 @@ def _files(paths: list[Path]) -> list[Path | None]:
 
 def _read(path: Path | None) -> Source:
     from graphspec.diagnostics import GraphSpecError, Source
-    from graphspec.diagnostics.catalogue.definitions import not_utf8
+    from graphspec.diagnostics.catalogue.files import not_utf8
     from graphspec.lowering.definitions import read_source
 
     if path is not None:

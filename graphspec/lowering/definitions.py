@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
-from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.diagnostics.catalogue import files as say
 from graphspec.lowering.context import Failed, Frame, LayerRef, Namespace
 from graphspec.lowering.signatures import is_primitive, primitives
 from graphspec.syntax import ast

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphspec.diagnostics import GraphSpecError, Span
-from graphspec.diagnostics.catalogue import definitions as say
+from graphspec.diagnostics.catalogue import files as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.ir import Scalar, Symbolic
 from graphspec.lowering import expressions

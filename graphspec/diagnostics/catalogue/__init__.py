@@ -16,6 +16,7 @@ AREAS = (
     "names",
     "types",
     "definitions",
+    "files",
     "derivatives",
     "batching",
     "checks",

@@ -16,7 +16,7 @@ from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
 from graphspec.diagnostics.catalogue import batching
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.data import out_of_memory
-from graphspec.ir import Graph, Literal, TensorType, Value, evaluate, evaluate_number
+from graphspec.ir import DType, Graph, Literal, TensorType, Value, evaluate, evaluate_number
 from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
@@ -79,6 +79,7 @@ class Engine:
         self._graphs: dict[Derived, Graph] = {}
         self._told: WeakSet[Derived] = WeakSet()
         self._symbols: dict[Derived, frozenset[str]] = {}
+        self._double: Engine | None = None
         self._binders: dict[tuple[Derived, frozenset[str], str], Binder] = {}
         self._programs: dict[tuple[Derived, frozenset[tuple[str, int]], str], Program] = {}
 
@@ -93,11 +94,10 @@ class Engine:
     def _derive(self, module: Module, request: Request) -> Derived:
         if request.per_example is None:
             return compiler.derive(module, request, push=self._simplify)
-        from graphspec import per_example
+        from graphspec.per_example import derive, find_batch
 
-        batch = per_example.find_batch(module, request)
-        alone = self._variant(module, {batch: 1})
-        return per_example.derive(module, alone, request, push=self._simplify)
+        alone = self._variant(module, {find_batch(module, request): 1})
+        return derive(module, alone, request, push=self._simplify)
 
     def check(self) -> None:
         """Check what lowering leaves open: gradients in the spec, and the sizes that have numbers."""
@@ -113,6 +113,31 @@ class Engine:
                 graph = compiler.simplify(derived.graph, everything=self._simplify, check=self._verify)
                 _remember(self._graphs, derived, graph)
             return self._graphs[derived]
+
+    def in_double(self) -> Engine:
+        """The engine of the same spec with everything that floats in double precision; kept."""
+        if self._settings.dtype is DType.F64:
+            return self
+        with self._lock:
+            if self._double is None:
+                settings = replace(self._settings, dtype=DType.F64)
+                self._double = Engine(
+                    self._spec,
+                    settings,
+                    simplify=self._simplify,
+                    verify=self._verify,
+                    notify=self._notify,
+                    max_memory=self._max_memory,
+                )
+            return self._double
+
+    def simplified(self, outputs: Mapping[str, Value]) -> Graph:
+        """The graph that computes some values, as it is run."""
+        return compiler.simplify(Graph(outputs), everything=self._simplify, check=self._verify)
+
+    def assemble(self, outputs: Mapping[str, Value], sizes: Sizes, backend: str) -> Program:
+        """The program that computes some values; it is not kept."""
+        return compiler.assemble(self.simplified(outputs), sizes, backend)
 
     def run(
         self,
@@ -226,12 +251,12 @@ class Engine:
         starts = {name: self.module.declared[name].start for name in names}
         return {name: read_array(s.path, s.key) for name, s in starts.items() if isinstance(s, DataFile)}
 
-    def write_program(self, request: Request, given: Mapping[str, Any]) -> str:
+    def write_program(self, request: Request, given: Mapping[str, Any], version: str) -> str:
         """The stand-alone program of a request for gradients, for the sizes that these arrays have.
 
         Sizes that they leave open are those of the spec's data files, else the defaults of the dims.
+        The program says which version of graphspec wrote it.
         """
-        from graphspec import __version__
         from graphspec.runtime.page import Head
         from graphspec.runtime.plan import plan
         from graphspec.runtime.standalone import write_program
@@ -247,7 +272,7 @@ class Engine:
             for name, key in keys.items()
         }
         head = Head(
-            module.name, list(derived.gradients), request.wrt, sizes, __version__, list(module.declared)
+            module.name, list(derived.gradients), request.wrt, sizes, version, list(module.declared)
         )
         return write_program(plan(self.graph(derived), sizes), derived.values, gradients, head)
 

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 
+from graphspec.cli.checks import gradcheck
 from graphspec.cli.compute import forward, grad, init
 from graphspec.cli.emit import emit
 from graphspec.cli.fmt import fmt
@@ -19,7 +20,7 @@ from graphspec.cli.options import app
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70
 
-for command in (check, show, forward, grad, emit, init, fmt, explain, ops):
+for command in (check, show, forward, grad, gradcheck, emit, init, fmt, explain, ops):
     app.command()(command)
 
 

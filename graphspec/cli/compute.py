@@ -66,8 +66,8 @@ def forward(
 
     Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
     """
-    parameter_file = _parameter_file(params, params_prefix, rename, transpose)
-    given = _given(data, input, take, draw, parameter_file, seed, backend)
+    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
+    given = given_by(data, input, take, draw, parameter_file, seed, backend)
     limit = options.read_bytes(max_memory)
     sets = options.read_sets(set)
     with Report("forward", as_json=json) as report:
@@ -75,7 +75,7 @@ def forward(
         model = load_model(
             report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
         )
-        parameters, inputs = _arguments(report, model, given, model.needs(of))
+        parameters, inputs = arguments(report, model, given, model.needs(of))
         values = model.forward(
             parameters, inputs, of=of, seed=seed, backend=backend.value, check_finite=check_finite
         )
@@ -118,8 +118,8 @@ def grad(
 
     Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
     """
-    parameter_file = _parameter_file(params, params_prefix, rename, transpose)
-    given = _given(data, input, take, draw, parameter_file, seed, backend)
+    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
+    given = given_by(data, input, take, draw, parameter_file, seed, backend)
     limit = options.read_bytes(max_memory)
     sets = options.read_sets(set)
     targets = options.split_names(wrt)
@@ -131,7 +131,7 @@ def grad(
         objectives = model.objectives(of)
         weights = _cotangents(cotangent, objectives)
         needed = model.needs(objectives, targets, cotangent=weights, allow_zero=allow_zero)
-        parameters, inputs = _arguments(report, model, given, needed)
+        parameters, inputs = arguments(report, model, given, needed)
         values, grads = model.value_and_grad(
             parameters,
             inputs,
@@ -176,7 +176,7 @@ def init(
         _write(out, values)
 
 
-def _given(
+def given_by(
     data: list[Path] | None,
     files: list[str] | None,
     take: str | None,
@@ -189,7 +189,7 @@ def _given(
     return Given(data or [], options.read_files(files), rows, names, params, seed, backend.value)
 
 
-def _parameter_file(
+def parameter_file_by(
     path: Path | None, prefix: str, rename: list[str] | None, transpose: list[str] | None
 ) -> ParameterFile | None:
     if path is None:
@@ -236,7 +236,7 @@ def load_model(
     return model
 
 
-def _arguments(
+def arguments(
     report: Report, model: Model, given: Given, needed: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parameters and inputs of a request: from files, or drawn, which is said with the seed."""

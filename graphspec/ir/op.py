@@ -50,6 +50,8 @@ class Op:
     is_selection: ClassVar[bool] = False
     #: name of the kernel function that computes it, where no single array call does
     kernel: ClassVar[str] = ""
+    #: the module that defines it, if that is not part of graphspec
+    plugin: ClassVar[str] = ""
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._attributes() == other._attributes()

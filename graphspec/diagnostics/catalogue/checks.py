@@ -86,3 +86,131 @@ def number_not_finite(number: str, results: Sequence[str], place: Span | None) -
         f"the spec writes {number}, and {_are_not_finite(results)}",
         primary=_label(place, number),
     )
+
+
+# --- derivatives ----------------------------------------------------------------------------------------
+
+
+@diagnostic()
+def gradient_wrong(
+    op: str,
+    argument: str,
+    numbers: tuple[float, float, float],
+    factor: float | None,
+    *,
+    order: int,
+    module: str,
+    element: str,
+    place: Span | None,
+) -> Diagnostic:
+    """A hand-written derivative is not the derivative of what its op computes.
+
+    It was compared with finite differences of the op by itself, in double precision, at operands that the
+    model has and at random ones near them.  `numbers` are the symmetric relative error, and the two
+    derivatives along the random direction (or by the element) where they differ most.  Where another
+    derivative is meant, as for a straight-through estimator, the line begins with `surrogate`.
+    """
+    error, analytic, numeric = numbers
+    derivative = "derivative" if order == 1 else "second derivative"
+    who = f"`{op}` of the module `{module}`" if module else f"`{op}`"
+    return finding(
+        f"the {derivative} of {who} in `{argument}` is wrong: relative error {error:.2g}",
+        primary=_label(place, _multiple(factor) or f"gives {analytic:.6g}, and differences {numeric:.6g}"),
+        notes=_compared(analytic, numeric, factor, element),
+        help=()
+        if module
+        else ("`surrogate(...)` instead of `gradient(...)` says that another derivative is meant",),
+    )
+
+
+@diagnostic()
+def gradient_disagrees(
+    name: str,
+    objective: str,
+    numbers: tuple[float, float, float],
+    factor: float | None,
+    *,
+    element: str,
+    place: Span | None,
+) -> Diagnostic:
+    """The gradient of the objective does not agree with finite differences, in double precision.
+
+    No hand-written derivative of the spec is wrong by itself.  If the spec uses an operation that is not
+    part of graphspec, its derivative may be; else this is a bug in graphspec, which please report.
+    """
+    error, analytic, numeric = numbers
+    return finding(
+        f"the gradient of {_quoted(objective)} by `{name}` is wrong: relative error {error:.2g}",
+        primary=_label(place, _multiple(factor)),
+        notes=_compared(analytic, numeric, factor, element),
+    )
+
+
+@diagnostic("warning")
+def gradient_at_kink(
+    names: Sequence[str],
+    op: str,
+    element: str,
+    count: int,
+    sides: tuple[float, float],
+    place: Span | None,
+) -> Diagnostic:
+    """At the point of a gradient check the objective has no derivative: it bends or jumps there.
+
+    `relu` at 0, `abs` at 0, a tie in `max`.  The gradient that graphspec gives is then one of several that
+    are right (the reference says which), and finite differences, which take the mean of both sides, tell
+    nothing; so the gradient was compared at a random point close by.  `sides` are the slopes before and
+    after, along the direction that met the kink.
+    """
+    before, after = sides
+    where = f"`{op}` has a kink" if op else "the objective has a kink"
+    moving = f"{_listed([f'`{name}`' for name in names])} {'move' if len(names) > 1 else 'moves'}"
+    others = f", and {count - 1} more element{'s' * (count > 2)}" if count > 1 else ""
+    return finding(
+        f"{where} at this point, as {moving}",
+        primary=_label(place, f"{element}{others}" if element else ""),
+        notes=(
+            f"slope {before:.6g} on one side and {after:.6g} on the other; compared at a point beside it",
+        ),
+    )
+
+
+@diagnostic()
+def op_not_applied(name: str, known: Sequence[str]) -> Diagnostic:
+    """`gradcheck --op` names an operation that the objective does not use."""
+    return finding(
+        f"the objective does not use `{name}`",
+        notes=(f"it uses {_listed([f'`{k}`' for k in known], 20)}",) if known else (),
+    )
+
+
+@diagnostic()
+def nothing_to_check() -> Diagnostic:
+    """A gradient check found neither a parameter or floating input that the objective depends on, nor a
+    hand-written derivative.
+    """
+    return finding(
+        "there is no derivative to check", help=("`--wrt NAME` and `--op NAME` ask for certain ones",)
+    )
+
+
+def _quoted(objective: str) -> str:
+    return objective if "`" in objective else f"`{objective}`"
+
+
+def _multiple(factor: float | None) -> str:
+    """`this is 2 times the derivative`; nothing where it is no multiple."""
+    if factor is None:
+        return ""
+    if factor == 0:
+        return "this is 0"
+    return (
+        "this is the derivative with the wrong sign"
+        if abs(factor + 1) < 1e-5
+        else f"this is {factor:.4g} times the derivative"
+    )
+
+
+def _compared(analytic: float, numeric: float, factor: float | None, element: str) -> tuple[str, ...]:
+    where = f"by the element {element}" if element else "along a random direction"
+    return (f"{where} it gives {analytic:.9g}, and finite differences give {numeric:.9g}",)

@@ -1,0 +1,77 @@
+"""The command that compares derivatives with finite differences: gradcheck."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from graphspec.cli import options
+from graphspec.cli.compute import arguments, given_by, load_model, parameter_file_by, require_backend
+from graphspec.cli.report import Report
+
+
+def gradcheck(
+    spec: options.SpecPath,
+    wrt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--wrt", metavar="NAME", help=f"{options.WRT_HELP}  [default: all that the objective uses]"
+        ),
+    ] = None,
+    of: options.Of = None,
+    op: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--op", metavar="NAME", help="Check this operation of the spec by itself; may be repeated."
+        ),
+    ] = None,
+    order: Annotated[int, typer.Option("--order", min=1, max=2, help="2: second derivatives too.")] = 1,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compare by each element, not along random directions.")
+    ] = False,
+    data: options.Data = None,
+    input: options.InputFiles = None,
+    take: options.Take = None,
+    draw: options.DrawNames = None,
+    params: options.Params = None,
+    params_prefix: options.ParamsPrefix = "",
+    rename: options.Rename = None,
+    transpose: options.Transpose = None,
+    seed: options.Seed = 0,
+    set: options.Sets = None,
+    mode: options.ModeOption = options.Mode.eval,
+    backend: options.BackendOption = options.Backend.numpy,
+    no_opt: options.NoOpt = False,
+    json: options.JsonFlag = False,
+) -> None:
+    """Compare gradients with finite differences, in f64.
+
+    Checked are every parameter and floating input, and each hand-written derivative by itself.
+    """
+    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
+    given = given_by(data, input, take, draw, parameter_file, seed, backend)
+    sets = options.read_sets(set)
+    targets = options.split_names(wrt) if wrt else None
+    ops = options.split_names(op) if op else None
+    with Report("gradcheck", as_json=json) as report:
+        require_backend(backend)
+        model = load_model(report, spec, sets, options.DTypeName.f64, mode, simplify=not no_opt)
+        objectives = model.objectives(of)
+        parameters, inputs = arguments(report, model, given, model.needs(objectives))
+        found = model.gradcheck(
+            parameters,
+            inputs,
+            targets,
+            objectives,
+            ops=ops,
+            order=order,
+            full=full,
+            seed=seed,
+            backend=backend.value,
+        )
+        report.result = {"ok": bool(found), "derivatives": [row.as_dict() for row in found.rows]}
+        report.table(found.header, [row.cells for row in found.rows], right=(5,))
+        for diagnostic in found.diagnostics:
+            report.tell(diagnostic)
+        report.exit_code = 0 if found else 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, texts
 from graphspec.compiler import DERIVATIVE, Derived, Settings, Spec, cotangent_of, direction_of
 from graphspec.diagnostics import Diagnostic, GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
@@ -15,17 +16,16 @@ from graphspec.engine import Engine
 from graphspec.ir import DType, Graph
 from graphspec.lowering.module import Module
 from graphspec.requests import Request, find_objectives
+from graphspec.step import Step, step_request
 
-#: an array of numpy or cupy; what is given may be anything with `__array__` or DLPack, or a number
-Array: TypeAlias = Any
-Names: TypeAlias = "str | Sequence[str]"
+if TYPE_CHECKING:
+    from graphspec.verdicts import GradcheckReport
+
 Mode: TypeAlias = Literal["eval", "train"]
 Notify: TypeAlias = Callable[[Diagnostic], None]
 
 #: what is computed of every example, if that is asked for
 Form: TypeAlias = "Literal['gradients', 'norms'] | None"
-
-T = TypeVar("T")
 
 
 class GraphSpecWarning(UserWarning):
@@ -139,11 +139,11 @@ class Model:
 
     def forward_graph(self, of: Names | None = None) -> Graph:
         """The graph that computes values, as it is run."""
-        return self._engine.graph(self._engine.derive(Request(of=_texts(of))))
+        return self._engine.graph(self._engine.derive(Request(of=texts(of))))
 
     def gradient_graph(self, wrt: Names, of: Names | None = None, *, allow_zero: bool = False) -> Graph:
         """The graph that computes gradients, as it is run; objectives that are no scalars are summed."""
-        request = Request(_texts(of), _texts(wrt) or (), "gradients", ones=True, allow_zero=allow_zero)
+        request = Request(texts(of), texts(wrt) or (), "gradients", ones=True, allow_zero=allow_zero)
         return self._engine.graph(self._engine.derive(request))
 
     def names(self, kind: str | None = None) -> dict[str, str]:
@@ -159,7 +159,7 @@ class Model:
 
     def objectives(self, of: Names | None = None) -> list[str]:
         """The names of what would be differentiated: `of`, else what the spec declares."""
-        return list(find_objectives(self._module, _texts(of)))
+        return list(find_objectives(self._module, texts(of)))
 
     def needs(
         self,
@@ -176,7 +176,7 @@ class Model:
         The arguments are those of `value_and_grad`; without `wrt` those of `forward`.
         """
         if wrt is None:
-            request = Request(_texts(of))
+            request = Request(texts(of))
         else:
             form: Form = "gradients" if per_example else None
             request = self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
@@ -272,7 +272,7 @@ class Model:
         with NaN or infinite elements is an error, which names the step that first made one: in the forward
         pass or in the backward pass, of which line and operands.
         """
-        request = Request(of=_texts(of))
+        request = Request(of=texts(of))
         derived, found = self._run(request, params, inputs, {}, seed, backend, check_finite)
         return {name: found[key] for name, key in derived.values.items()}
 
@@ -324,7 +324,7 @@ class Model:
             check_finite,
             chunk,
         )
-        grads: dict[str, Any] = _as_asked(of, found)
+        grads: dict[str, Any] = as_asked(of, found)
         return grads
 
     def value_and_grad(
@@ -358,7 +358,7 @@ class Model:
             check_finite,
             chunk,
         )
-        return _as_asked(of, values), _as_asked(of, found)
+        return as_asked(of, values), as_asked(of, found)
 
     def jvp(
         self,
@@ -374,10 +374,10 @@ class Model:
 
         The result has the shape of the value; with a list of values it is a dict.
         """
-        request = Request(_texts(of), tuple(tangents), "jvp")
+        request = Request(texts(of), tuple(tangents), "jvp")
         directions = {direction_of(name): array for name, array in tangents.items()}
         derived, found = self._run(request, params, inputs, directions, seed, backend)
-        return _as_asked(of, {name: found[keys[DERIVATIVE]] for name, keys in derived.gradients.items()})
+        return as_asked(of, {name: found[keys[DERIVATIVE]] for name, keys in derived.gradients.items()})
 
     def hvp(
         self,
@@ -390,10 +390,10 @@ class Model:
         backend: str | None = None,
     ) -> dict[str, Any]:
         """The Hessian of a scalar objective, over all that `vectors` names, times these vectors."""
-        request = Request(_texts(of), tuple(vectors), "hvp")
+        request = Request(texts(of), tuple(vectors), "hvp")
         directions = {direction_of(name): array for name, array in vectors.items()}
         derived, found = self._run(request, params, inputs, directions, seed, backend)
-        products: dict[str, Any] = _as_asked(of, _by_objective(derived, found))
+        products: dict[str, Any] = as_asked(of, by_objective(derived, found))
         return products
 
     def per_example_norms(
@@ -424,8 +424,38 @@ class Model:
             check_finite=False,
             chunk=chunk,
         )
-        norms: dict[str, Any] = _as_asked(of, found)
+        norms: dict[str, Any] = as_asked(of, found)
         return norms
+
+    def gradcheck(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: Names | None = None,
+        of: Names | None = None,
+        *,
+        ops: Names | None = None,
+        order: int = 1,
+        full: bool = False,
+        seed: int = 0,
+        backend: str | None = None,
+    ) -> GradcheckReport:
+        """Compare gradients with finite differences, in double precision whatever the spec says.
+
+        Checked are the gradients by `wrt` (by default by every parameter and floating input), and each
+        hand-written derivative by itself; or the derivatives of `ops` by themselves, of any operation that
+        the objective uses.  Derivatives are compared along random directions, with `full` by each element;
+        with `order=2` second derivatives too.  The report is true where nothing is wrong, and prints as a
+        table; kinks and surrogates are reported and are not wrong.
+        """
+        from graphspec.gradcheck import Wanted, gradcheck
+
+        if order not in (1, 2):
+            raise ValueError(f"order is 1 or 2, not {order!r}")
+        given = self._given(Request(of=tuple(self.objectives(of))), params, inputs)
+        wanted = Wanted(texts(of), texts(wrt), texts(ops), order, full)
+        engine = self._engine.in_double()
+        return gradcheck(engine, wanted, given, seed=seed, backend=backend or backend_of(given))
 
     def compile(
         self,
@@ -441,7 +471,9 @@ class Model:
         What can be checked without arrays is checked here.  See `Step`; with `per_example` values and
         gradients are those of every example, as `grad` gives them.
         """
-        return Step(self, _texts(wrt) or (), of, backend, per_example=per_example, batch=batch)
+        request = step_request(self._module, texts(wrt) or (), of, per_example, batch)
+        self._engine.derive(request)
+        return Step(request, of, backend, self._run, self._cotangents)
 
     def emit(
         self,
@@ -457,17 +489,19 @@ class Model:
         It is for the sizes of `inputs`, else for the defaults of the dims.  An objective that is not a scalar
         has its cotangent among the arrays that the program asks for, or `"ones"`.
         """
-        objectives = find_objectives(self._module, _texts(of))
+        from graphspec import __version__
+
+        objectives = find_objectives(self._module, texts(of))
         weighted = [] if _is_ones(cotangent) else [name for name, v in objectives.items() if v.type.rank]
         request = Request(
-            _texts(of),
-            _texts(wrt) or (),
+            texts(of),
+            texts(wrt) or (),
             "gradients",
             cotangents=frozenset(weighted),
             ones=_is_ones(cotangent),
             allow_zero=allow_zero,
         )
-        return self._engine.write_program(request, inputs or {})
+        return self._engine.write_program(request, inputs or {}, __version__)
 
     # --- inside -------------------------------------------------------------------------------------
 
@@ -487,8 +521,8 @@ class Model:
         batch: str | None = None,
     ) -> Request:
         return Request(
-            _texts(of),
-            _texts(wrt) or (),
+            texts(of),
+            texts(wrt) or (),
             "gradients",
             cotangents=frozenset(self._cotangents(of, cotangent)),
             ones=_is_ones(cotangent),
@@ -512,7 +546,7 @@ class Model:
         """The values of the objectives and their gradients, by objective."""
         extra = {cotangent_of(name): array for name, array in cotangents.items()}
         derived, found = self._run(request, params, inputs, extra, seed, backend, check_finite, chunk)
-        return {name: found[key] for name, key in derived.values.items()}, _by_objective(derived, found)
+        return {name: found[key] for name, key in derived.values.items()}, by_objective(derived, found)
 
     def _cotangents(self, of: Names | None, cotangent: Any) -> dict[str, Array]:
         """Cotangents by objective."""
@@ -538,17 +572,22 @@ class Model:
         check_finite: bool = False,
         chunk: int | None = None,
     ) -> tuple[Derived, dict[str, Array]]:
-        self._check_places(params, "params", ("param", "buffer"))
-        self._check_places(inputs, "inputs", ("input", "noise"))
-        needed = self._engine.derive(request).inputs
-        given = {**params, **inputs, **extra}
-        given |= self._engine.read(
-            name for name in needed if name not in given and self.kind(name) == "input"
-        )
+        given = {**self._given(request, params, inputs), **extra}
         where = backend or backend_of(given)
         return self._engine.run(
             request, given, seed=seed, backend=where, check_finite=check_finite, chunk=chunk
         )
+
+    def _given(
+        self, request: Request, params: Mapping[str, Array], inputs: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """What a caller gives, and the arrays of the spec's own files for what else a request needs."""
+        self._check_places(params, "params", ("param", "buffer"))
+        self._check_places(inputs, "inputs", ("input", "noise"))
+        given = {**params, **inputs}
+        needed = self._engine.derive(request).inputs
+        missing = (name for name in needed if name not in given and self.kind(name) == "input")
+        return given | self._engine.read(missing)
 
     def _check_places(self, given: Mapping[str, Array], place: str, kinds: tuple[str, ...]) -> None:
         """That a mapping holds what belongs into it: `grad(inputs, params)` is a mistake easily made."""
@@ -559,64 +598,6 @@ class Model:
         if wrong:
             expected = [f"{name}: {d.value.type}" for name, d in declared.items() if d.kind in kinds]
             raise GraphSpecError(say.argument_in_wrong_place(wrong, declared[wrong[0]].kind, place, expected))
-
-
-class Step:
-    """A compiled request: `values, grads, state = step(params, inputs, seed=0)`.
-
-    `values` and `grads` are as `value_and_grad` gives them; `state` are the buffers that train mode
-    updates, with their new values, else it is empty.  An objective that is not a scalar needs
-    `cotangent`.  One step may be called from several threads.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        wrt: tuple[str, ...],
-        of: Names | None,
-        backend: str | None,
-        *,
-        per_example: bool = False,
-        batch: str | None = None,
-    ) -> None:
-        self._model = model
-        self._of = of
-        self._backend = backend
-        module = model._module
-        weighted: list[str] = []
-        if wrt and not per_example:
-            objectives = find_objectives(module, _texts(of))
-            weighted = [name for name, value in objectives.items() if value.type.rank]
-        self._request = Request(
-            _texts(of),
-            wrt,
-            "gradients" if wrt else "values",
-            cotangents=frozenset(weighted),
-            updates=not per_example,
-            per_example="gradients" if per_example else None,
-            batch=batch,
-        )
-        model._engine.derive(self._request)
-
-    def __call__(
-        self,
-        params: Mapping[str, Array],
-        inputs: Mapping[str, Array],
-        *,
-        cotangent: Array | Mapping[str, Array] | None = None,
-        seed: int = 0,
-    ) -> tuple[Any, dict[str, Any], dict[str, Array]]:
-        """Run the step on arrays; noise is that of the seed."""
-        model = self._model
-        weights = model._cotangents(self._of, cotangent)
-        extra = {cotangent_of(name): array for name, array in weights.items()}
-        derived, found = model._run(self._request, params, inputs, extra, seed, self._backend)
-        values = {name: found[key] for name, key in derived.values.items()}
-        state = {name: found[key] for name, key in derived.updates.items()}
-        grads = _by_objective(derived, found)
-        if self._request.kind == "values":
-            return values, {}, state
-        return _as_asked(self._of, values), _as_asked(self._of, grads), state
 
 
 def _settings(
@@ -631,33 +612,8 @@ def _settings(
     return Settings(sets, floats[dtype] if dtype else None, mode == "train")
 
 
-def _texts(names: Names | None) -> tuple[str, ...] | None:
-    """Names as a request has them: one may be given without a list."""
-    return None if names is None else (names,) if isinstance(names, str) else tuple(names)
-
-
-def backend_of(arrays: Mapping[str, Array]) -> str:
-    """Where arrays are: on a device if any of them is."""
-    return "cupy" if any(type(a).__module__.partition(".")[0] == "cupy" for a in arrays.values()) else "numpy"
-
-
 def _is_ones(cotangent: object) -> bool:
     return isinstance(cotangent, str) and cotangent == "ones"
-
-
-def _as_asked(of: Names | None, by_objective: dict[str, T]) -> Any:
-    """A dict by objective where a list of them was asked for, else what belongs to the only one."""
-    if of is None or isinstance(of, str):
-        (only,) = by_objective.values()
-        return only
-    return by_objective
-
-
-def _by_objective(derived: Derived, found: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-    return {
-        objective: {name: found[key] for name, key in keys.items()}
-        for objective, keys in derived.gradients.items()
-    }
 
 
 def _warn(diagnostic: Diagnostic) -> None:

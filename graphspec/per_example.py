@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-from graphspec import compiler
 from graphspec.compiler import Derived, cotangent_of
+from graphspec.compiler import derive as derive_summed
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import batching as say
 from graphspec.diagnostics.catalogue.requests import cotangent_needed
@@ -99,7 +99,7 @@ def derive(module: Module, alone: Module, request: Request, *, push: bool = True
     _check_objectives(objectives, states, name, request)
     single = _one_example(alone, objectives, wanted, name)
     asked = replace(request, per_example=None, batch=None, ones=True, values=True, updates=False)
-    answer = compiler.derive(single, asked, push=push)
+    answer = derive_summed(single, asked, push=push)
     full = {d.name: d.value for d in module.declared.values()}
     full |= {cotangent_of(n): apply(Input(cotangent_of(n), y.type)) for n, y in objectives.items()}
     cut = {d.name: _declared_state(d.value, name) for d in module.declared.values()}

@@ -10,8 +10,10 @@ Up to `simplify` sizes are symbols; a program is made for one set of numbers.
 
 from __future__ import annotations
 
+import gc
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -84,6 +86,19 @@ class Derived:
         return graph
 
 
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Graphs are many small objects that live on: to look among them for garbage takes time and finds none."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
+
+
+@_collector_at_rest()
 def load(spec: Spec, settings: Settings) -> Module:
     """Parse, resolve and type a spec.  Raises GraphSpecError with all errors found."""
     sets, dtype, training = settings.sets, settings.dtype, settings.training
@@ -97,6 +112,7 @@ def check(module: Module) -> None:
     expand_gradients(module.graph())
 
 
+@_collector_at_rest()
 def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
     """The graph of what a request asks for, with nothing in it that the answer does not need.
 
@@ -124,6 +140,7 @@ def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
     return _answer(module, graph, values, gradients, request, notes, push=push)
 
 
+@_collector_at_rest()
 def simplify(graph: Graph, *, everything: bool, check: bool) -> Graph:
     """The graph as it is run: calls inlined, equal nodes merged, algebra done, the dead dropped.
 
@@ -137,6 +154,7 @@ def readable(graph: Graph) -> Graph:
     return simplify_adjoints(graph)
 
 
+@_collector_at_rest()
 def assemble(graph: Graph, sizes: Mapping[str, int], backend: str) -> Program:
     """The program that computes a simplified graph's outputs where the dims have these numbers."""
     from graphspec.runtime.program import Program

@@ -20,6 +20,7 @@ from graphspec.ir.op import (
     made_at,
     op,
     operand,
+    with_inputs,
 )
 from graphspec.ir.regions import Demand, Need, Position, Region, Rows, Span, box_shape
 from graphspec.ir.samples import Box, Sample
@@ -78,4 +79,5 @@ __all__ = [
     "symbol",
     "symbols",
     "verify",
+    "with_inputs",
 ]

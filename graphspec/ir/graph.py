@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from graphspec.ir.op import Node, Value, made_at
+from graphspec.ir.op import Node, Value, made_at, place, with_inputs
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -51,14 +52,18 @@ class Graph:
 
 def reachable(values: Iterable[Value], stop: frozenset[Value] = frozenset()) -> tuple[Node, ...]:
     """The nodes that `values` depend on, in topological order; nothing above the values of `stop`."""
-    seen: set[Node] = set()
     todo = [v.node for v in values if v not in stop]
+    seen = set(todo)
     while todo:
-        node = todo.pop()
-        if node not in seen:
-            seen.add(node)
-            todo.extend(v.node for v in node.inputs if v not in stop)
-    return tuple(sorted(seen, key=lambda n: n.serial))
+        for value in todo.pop().inputs:
+            node = value.node
+            if node not in seen and not (stop and value in stop):
+                seen.add(node)
+                todo.append(node)
+    return tuple(sorted(seen, key=_by_serial))
+
+
+_by_serial = attrgetter("serial")
 
 
 class Rewriter:
@@ -77,29 +82,32 @@ class Rewriter:
         a kept node whose inputs did not change is the old object itself.
         """
         mapping = self.mapping
-        for node in nodes:
-            if all(v in mapping for v in node.values):
-                continue
-            inputs = tuple([mapping.get(v, v) for v in node.inputs])
-            with made_at(node.origin):
+        new_of = mapping.get
+        with made_at(None):
+            for node in nodes:
+                values = node.values
+                if values[0] in mapping and all([v in mapping for v in values]):
+                    continue
+                inputs = tuple([new_of(v, v) for v in node.inputs])
+                place(node.origin)
                 made = rule(node, inputs) if rule else None
                 if made is None:
                     if inputs == node.inputs:
                         continue
-                    made = Node(node.op, inputs).values
-            results = (made,) if isinstance(made, Value) else made
-            for old, new in zip(node.values, results, strict=True):
-                mapping[old] = new
+                    made = with_inputs(node, inputs).values
+                if isinstance(made, Value):
+                    made = (made,)
+                for old, new in zip(values, made, strict=True):
+                    mapping[old] = new
 
 
 def rebuild(graph: Graph, rule: Rule, mapping: Mapping[Value, Value] | None = None) -> Graph:
     """The graph with each node replaced by what `rule` gives for it (see `Rewriter.run`)."""
     rewriter = Rewriter(mapping)
     rewriter.run(graph.nodes, rule)
-    return Graph(
-        {name: rewriter(v) for name, v in graph.outputs.items()},
-        {name: rewriter(v) for name, v in graph.names.items()},
-    )
+    outputs = {name: rewriter(v) for name, v in graph.outputs.items()}
+    names = {name: rewriter(v) for name, v in graph.names.items()}
+    return graph if (outputs, names) == (graph.outputs, graph.names) else Graph(outputs, names)
 
 
 def verify(graph: Graph) -> None:

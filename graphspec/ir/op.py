@@ -282,6 +282,11 @@ def made_at(origin: Origin | None) -> AbstractContextManager[None]:
     return _MadeAt(origin)
 
 
+def place(origin: Origin | None) -> None:
+    """Nodes made from now on, within the innermost `made_at`, carry this origin."""
+    _ORIGIN.set(origin)
+
+
 class Node:
     """One application of an op.  Immutable; equal only to itself; typed as soon as it exists.
 
@@ -298,15 +303,22 @@ class Node:
     origin: Origin | None
     serial: int
 
-    def __init__(self, op: Op, inputs: tuple[Value, ...]) -> None:
-        types = op.infer(*(v.type for v in inputs))
-        put = super().__setattr__
-        put("op", op)
-        put("inputs", inputs)
-        put("types", (types,) if isinstance(types, TensorType) else types)
-        put("origin", _ORIGIN.get())
-        put("serial", next(_SERIAL))
-        put("values", tuple(Value(self, i) for i in range(len(self.types))))
+    def __init__(
+        self, op: Op, inputs: tuple[Value, ...], types: tuple[TensorType, ...] | None = None
+    ) -> None:
+        """`types` are given where they are known: where a node of the same op had inputs of these types."""
+        if types is None:
+            found = op.infer(*[v.node.types[v.index] for v in inputs])
+            types = (found,) if isinstance(found, TensorType) else found
+        _put_op(self, op)
+        _put_inputs(self, inputs)
+        _put_types(self, types)
+        _put_origin(self, _ORIGIN.get())
+        _put_serial(self, next(_SERIAL))
+        if len(types) == 1:
+            _put_values(self, (Value(self, 0),))
+        else:
+            _put_values(self, tuple([Value(self, i) for i in range(len(types))]))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"nodes are immutable: {name}")
@@ -315,12 +327,37 @@ class Node:
         return f"<{self.op.name} #{self.serial}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def with_inputs(node: Node, inputs: tuple[Value, ...]) -> Node:
+    """A new node of the same op; what the op makes of inputs of the same types is known."""
+    for old, new in zip(node.inputs, inputs, strict=True):
+        if old is not new and old.type is not new.type and old.type != new.type:
+            return Node(node.op, inputs)
+    return Node(node.op, inputs, node.types)
+
+
+# what sets the slots of nodes, which are made by the hundred thousand and refuse assignment
+_put_op = Node.__dict__["op"].__set__
+_put_inputs = Node.__dict__["inputs"].__set__
+_put_types = Node.__dict__["types"].__set__
+_put_origin = Node.__dict__["origin"].__set__
+_put_serial = Node.__dict__["serial"].__set__
+_put_values = Node.__dict__["values"].__set__
+
+
 class Value:
     """One result of a node, made with it and equal only to itself.  Arithmetic on values makes nodes."""
 
+    __slots__ = ("index", "node")
+
     node: Node
     index: int
+
+    def __init__(self, node: Node, index: int) -> None:
+        _put_node(self, node)
+        _put_index(self, index)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"values are immutable: {name}")
 
     @property
     def type(self) -> TensorType:
@@ -369,6 +406,10 @@ class Value:
 
     def __matmul__(self, other: Value) -> Value:
         return apply(OPS["matmul"](), self, other)
+
+
+_put_node = Value.__dict__["node"].__set__
+_put_index = Value.__dict__["index"].__set__
 
 
 Operand = Value | int | float | Symbolic | Scalar

@@ -375,9 +375,8 @@ def _hull(a: Simple, b: Simple) -> Simple | Literal["unknown"]:
     end = second.size + distance
     if not surely_at_least(distance, 0):
         return "unknown"
-    if surely_at_least(end, first.size):
-        return Span(first.start, end)
-    return first if surely_at_least(first.size, end) else "unknown"
+    size = later(first.size, end)
+    return "unknown" if size is None else Span(first.start, size, inside=a.inside and b.inside)
 
 
 def _within(own: Simple, around: Simple) -> Simple:

@@ -20,6 +20,7 @@ from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
+from graphspec.runtime.link import LONG, Linked
 from graphspec.runtime.plan import Plan, plan
 
 Run = Callable[..., dict[str, Any]]
@@ -48,25 +49,40 @@ class Program:
         self.backend: Backend = find_backend(backend)
         self.plan: Plan = plan(graph, env, overwrite=watch is None)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
-        program = emit(self.plan, backend, watched=watch is not None)
-        self.source = program.text
-        self._nodes = program.nodes
-        self._order = program.inputs
+        self._order = tuple(self.plan.inputs)
+        self._nodes: Mapping[int, Node] = {}
         self._file = f"<graphspec program {next(_NUMBER)}>"
-        self._kernels = SimpleNamespace(**{name: find_kernel(name, backend) for name in program.kernels})
-        self._kernels.watch = watch
-        namespace: dict[str, Any] = {"__name__": "graphspec_program"}
-        exec(compile(self.source, self._file, "exec"), namespace)
-        self._bind: Callable[..., Run] = namespace["bind"]
+        self._linked: Linked | None = None
+        self._bind: Callable[[Any, Any], Run]
+        if len(self.plan.steps) > LONG and watch is None:
+            self._linked = Linked(self.plan, backend)
+            self._bind = self._linked.bind
+        else:
+            self._bind = self._compiled(watch)
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
         self._noting = [
             step.node for step in self.plan.steps if self.backend.name == "cupy" and step.op.kernel in NOTING
         ]
         self._idle: dict[int, list[Run]] = {}
         self._lock = threading.Lock()
+
+    def _compiled(self, watch: Watch | None) -> Callable[[Any, Any], Run]:
+        """What the text of the program defines, compiled: `bind(arena, xp)`."""
+        program = emit(self.plan, self.backend.name, watched=watch is not None)
+        self._nodes = program.nodes
+        found = {name: find_kernel(name, self.backend.name) for name in program.kernels}
+        kernels = SimpleNamespace(**found, watch=watch)
+        namespace: dict[str, Any] = {"__name__": "graphspec_program"}
+        exec(compile(program.text, self._file, "exec"), namespace)
         # tracebacks show lines of the program; the entry goes when the program does
-        linecache.cache[self._file] = (len(self.source), None, self.source.splitlines(True), self._file)
+        linecache.cache[self._file] = (len(program.text), None, program.text.splitlines(True), self._file)
         weakref.finalize(self, linecache.cache.pop, self._file, None)
+        return lambda arena, xp: namespace["bind"](arena, xp, kernels)
+
+    @property
+    def source(self) -> str:
+        """The text of the program."""
+        return emit(self.plan, self.backend.name).text
 
     @property
     def inputs(self) -> dict[str, TensorType]:
@@ -120,7 +136,7 @@ class Program:
             arena = self.backend.empty_bytes(self.plan.arena_bytes)
         except MemoryError:
             raise GraphSpecError(out_of_memory(self.plan.arena_bytes, self.backend.device)) from None
-        return self._bind(arena, self.backend.xp, self._kernels)
+        return self._bind(arena, self.backend.xp)
 
     def _explain(self, error: Exception, node: Node | None) -> NoReturn:
         """Raise the user's mistake as a diagnostic, and a mistake of ours with the node it happened in."""
@@ -146,6 +162,8 @@ class Program:
 
     def _node_of(self, error: Exception) -> Node | None:
         """The node whose line of the program was running."""
+        if self._linked is not None:
+            return self._linked.node_at(error.__traceback__)
         found = None
         frame = error.__traceback__
         while frame is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from graphspec.ir import Body, Call, Graph, Node, Rewriter, Value, made_at, reachable, rebuild
+from graphspec.ir import Body, Call, Graph, Node, Rewriter, Value, made_at, reachable, rebuild, with_inputs
 
 
 def inline_calls(graph: Graph) -> Graph:
@@ -44,7 +44,7 @@ class _FlatBody:
             arguments = tuple(mapping.get(v, v) for v in node.inputs)
             if arguments != node.inputs:
                 with made_at(call.origin or node.origin):
-                    made = Node(node.op, arguments)
+                    made = with_inputs(node, arguments)
                 mapping.update(zip(node.values, made.values, strict=True))
         return tuple(mapping.get(v, v) for v in self.results)
 

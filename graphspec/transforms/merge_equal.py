@@ -6,7 +6,7 @@ import dataclasses
 from functools import cache
 from typing import Any
 
-from graphspec.ir import OPS, Graph, Input, Literal, Node, Op, Scalar, Tap, Value, rebuild
+from graphspec.ir import OPS, Graph, Input, Literal, Node, Op, Scalar, Tap, Value, rebuild, with_inputs
 
 
 def merge_equal(graph: Graph) -> Graph:
@@ -26,7 +26,7 @@ def merge_equal(graph: Graph) -> Graph:
         key = _key(node.op, inputs)
         if key in first:
             return first[key].values
-        kept = node if inputs == node.inputs else Node(node.op, inputs)
+        kept = node if inputs == node.inputs else with_inputs(node, inputs)
         first[key] = kept
         return kept.values
 
@@ -39,6 +39,8 @@ def _key(op: Op, inputs: tuple[Value, ...]) -> Any:
         return op.type, _exact(float(op.value) if is_whole_float else op.value)  # type: ignore[arg-type]
     if op.is_commutative:
         inputs = tuple(sorted(inputs, key=lambda v: (v.node.serial, v.index)))
+    if not op.field_names:
+        return type(op), inputs
     return type(op), *(_exact(getattr(op, field)) for field in _fields(op.name)), *inputs
 
 

@@ -1,0 +1,237 @@
+"""From a plan to calls: what `emit` writes as text, made directly, for programs too long to compile as text.
+
+Python takes 30 microseconds to compile a line.  Here each step becomes a call with its operands bound; what
+an op computes is compiled once, from the same source that `emit` writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import CodeType, TracebackType
+from typing import Any, TypeAlias
+
+from graphspec.ir import DType, Node, Value
+from graphspec.runtime.kernels import find_kernel
+from graphspec.runtime.plan import Plan, Slot, Step, nbytes
+
+Run: TypeAlias = "Callable[..., dict[str, Any]]"
+Call: TypeAlias = "Callable[[], Any]"
+
+#: programs of more steps than this are linked, not written
+LONG = 2000
+
+
+class Linked:
+    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs in the order of the plan."""
+
+    def __init__(self, plan: Plan, backend: str) -> None:
+        self.plan = plan
+        self.backend = backend
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    def bind(self, arena: Any, xp: Any) -> Run:
+        """The program on an arena."""
+        return _Binding(self.plan, self.backend, arena, xp, self._functions).run
+
+    def node_at(self, traceback: TracebackType | None) -> Node | None:
+        """The node that was being computed when an error arose."""
+        while traceback is not None:
+            if traceback.tb_frame.f_code is _CODE:
+                return traceback.tb_frame.f_locals["self"].nodes[traceback.tb_frame.f_locals["position"]]  # type: ignore[no-any-return]
+            traceback = traceback.tb_next
+        return None
+
+
+class _Binding:
+    """The calls of a program on one arena.
+
+    `fixed` are the arrays and numbers that are the same in each call; the others (inputs, results, and views
+    of those) are in `live`, at the places that `where` knows.
+    """
+
+    def __init__(
+        self, plan: Plan, backend: str, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]
+    ) -> None:
+        self.plan = plan
+        self.backend = backend
+        self.arena = arena
+        self.xp = xp
+        self.functions = functions
+        self.fixed: dict[Value, Any] = {}
+        self.live: list[Any] = []
+        self.where: dict[Value, int] = {}
+        self.calls: list[Call] = []
+        self.nodes: list[Node | None] = []
+        for value in plan.inputs.values():
+            self.is_live(value)
+        self.copied = {name: len(self.live) + i for i, name in enumerate(plan.results)}
+        self.live += [None] * len(self.copied)
+        for step in plan.steps:
+            self.step(step)
+            for name in step.copies:
+                self.copy(name, step.node)
+        made_after = {name for step in plan.steps for name in step.copies}
+        for name, (_, is_copy) in plan.results.items():
+            if is_copy and name not in made_after:
+                self.copy(name, None)
+
+    def run(self, *arrays: Any) -> dict[str, Any]:
+        """Compute the results, by name."""
+        live = self.live
+        live[: len(arrays)] = arrays
+        for position, call in enumerate(self.calls):  # noqa: B007  (an error is looked up by it)
+            call()
+        results = {
+            name: live[self.copied[name]] if is_copy else self.result(value)
+            for name, (value, is_copy) in self.plan.results.items()
+        }
+        live[:] = [None] * len(live)  # what belongs to the caller is not kept
+        return results
+
+    def result(self, value: Value) -> Any:
+        """An array of the caller's own: a view that is laid out otherwise is copied."""
+        array = self.live[self.where[value]]
+        if not value.node.op.is_view:
+            return array
+        is_plain = array.flags.c_contiguous and getattr(array.flags, "writeable", True)
+        return array if is_plain else array.copy()
+
+    def step(self, step: Step) -> None:
+        node, op, out = step.node, step.op, step.node.values[0]
+        if op.is_view:
+            self.view(step)
+            return
+        for value, type in zip(node.values, step.types, strict=True):
+            if value in self.plan.own:
+                place = self.is_live(value)
+                make = partial(self.xp.empty, type.shape, type.dtype.array_name)
+                self.add(partial(self.put, place, make), node)
+        if op.kernel:
+            arguments = [*node.values, *node.inputs]
+            scratch = [self.storage(slot) for slot in step.scratch]
+            kernel: Callable[..., Any] = partial(find_kernel(op.kernel, self.backend), self.xp)
+            if len(node.values) > 1:
+                kernel = partial(_with_several, kernel, len(node.values))
+            if scratch:
+                kernel = partial(_with_last, kernel, scratch)
+            if op.field_names:
+                kernel = partial(kernel, **op.attributes())
+            self.bound(kernel, arguments, node, takes_numbers=op.is_elementwise)
+            return
+        names = [f"x{i}" for i in range(len(node.inputs))]
+        function = self.function(op.source("out", *names), ["out", *names])
+        self.bound(function, [out, *node.inputs], node, takes_numbers=op.is_elementwise)
+
+    def view(self, step: Step) -> None:
+        """As in `emit`: a view of plain storage is made once, another at each call."""
+        node = step.node
+        value, viewed = node.values[0], node.inputs[0]
+        names = [f"x{i}" for i in range(len(node.inputs))]
+        function = self.function(step.op.source("", *names), names)
+        if viewed in self.plan.numbers or (viewed in self.plan.slots and step.types[0].shape):
+            self.fixed[value] = function(*[self.array(v) for v in node.inputs])
+            return
+        place = self.is_live(value)
+        if not step.types[0].shape:
+            function = partial(_as_array, self.xp, function)
+        getters = [self.getter(v) for v in node.inputs]
+        self.add(lambda: self.put(place, lambda: function(*[get() for get in getters])), node)
+
+    def copy(self, name: str, node: Node | None) -> None:
+        """A result that is a copy of a value, taken now."""
+        value, _ = self.plan.results[name]
+        place, get, xp = self.copied[name], self.getter(value), self.xp
+        self.add(lambda: self.put(place, lambda: xp.array(get(), order="C")), node)
+
+    def bound(
+        self, function: Callable[..., Any], values: Iterable[Value], node: Node, *, takes_numbers: bool
+    ) -> None:
+        """A call of a function on values; elementwise functions take numbers as they are."""
+        values = list(values)
+        if not any(value in self.where for value in values):
+            self.add(partial(function, *[self.operand(v, takes_numbers) for v in values]), node)
+            return
+        live = self.live
+        places = [self.where.get(v, -1) for v in values]
+        operands = [None if v in self.where else self.operand(v, takes_numbers) for v in values]
+        both = list(zip(places, operands, strict=True))
+        self.add(lambda: function(*[live[i] if i >= 0 else operand for i, operand in both]), node)
+
+    def add(self, call: Call, node: Node | None) -> None:
+        self.calls.append(call)
+        self.nodes.append(node)
+
+    def put(self, place: int, make: Call) -> None:
+        self.live[place] = make()
+
+    # --- arrays ---
+
+    def is_live(self, value: Value) -> int:
+        """A place for a value that is another array in each call."""
+        self.where[value] = len(self.live)
+        self.live.append(None)
+        return self.where[value]
+
+    def getter(self, value: Value) -> Call:
+        if value in self.where:
+            live, place = self.live, self.where[value]
+            return lambda: live[place]
+        array = self.array(value)
+        return lambda: array
+
+    def operand(self, value: Value, takes_numbers: bool) -> Any:
+        number = self.plan.numbers.get(value)
+        if number is None or not takes_numbers:
+            return self.array(value)
+        return _plain(number, value.dtype)
+
+    def array(self, value: Value) -> Any:
+        """A value that is the same array in each call."""
+        found = self.fixed.get(value)
+        if found is None:
+            number = self.plan.numbers.get(value)
+            if number is None:
+                found = self.storage(self.plan.slots[value])
+            else:
+                found = self.xp.asarray(_plain(number, value.dtype), dtype=value.dtype.array_name)
+            self.fixed[value] = found
+        return found
+
+    def storage(self, slot: Slot) -> Any:
+        part = self.arena[slot.offset : slot.offset + nbytes(slot.type)]
+        return part.view(slot.type.dtype.array_name).reshape(slot.type.shape)
+
+    def function(self, source: str, names: Iterable[str]) -> Callable[..., Any]:
+        """The function of these names that the source of an op computes."""
+        text = f"lambda {', '.join(names)}: {source}"
+        found = self.functions.get(text)
+        if found is None:
+            found = self.functions[text] = eval(
+                text, {"xp": self.xp, "inf": float("inf"), "nan": float("nan")}
+            )
+        return found
+
+
+_CODE: CodeType = _Binding.run.__code__
+
+
+def _plain(number: int | float | bool, dtype: DType) -> int | float | bool:
+    """A number as the text of a program has it."""
+    if dtype is DType.BOOL:
+        return bool(number)
+    return int(number) if dtype.is_integer else float(number)
+
+
+def _as_array(xp: Any, function: Callable[..., Any], *operands: Any) -> Any:
+    return xp.asarray(function(*operands))
+
+
+def _with_last(function: Callable[..., Any], scratch: list[Any], *operands: Any, **attributes: Any) -> None:
+    """A kernel takes its working storage after the operands."""
+    function(*operands, *scratch, **attributes)
+
+
+def _with_several(function: Callable[..., Any], count: int, *arrays: Any, **attributes: Any) -> None:
+    """A kernel with several results takes them as a tuple."""
+    function(arrays[:count], *arrays[count:], **attributes)

@@ -90,16 +90,20 @@ def apply_definition(
     in_place = not home.is_std and (definition.kind == "block" or _shows_locals(definition, frame, label))
     inner = _frame(definition, home, span, frame, label, layer, expr, in_place)
     operands: dict[str, blame.Operand] = {}
-    with frame.ctx.deeper(span, frame.trace), blame.at_the_call(name, home, operands, span, frame):
-        _bind_arguments(definition, bound, operands, inner, frame, label)
-        if not in_place:
-            return _apply_whole(definition, inner, span, frame)
-        met = frame.ctx.errors.met
-        results = statements.read_body(definition, inner)
-        if frame.ctx.errors.met > met:
-            raise Failed
-        return results if len(results) > 1 else results[0]
-    raise AssertionError("a failed call raises")
+    frame.ctx.enter(span, frame.trace)
+    try:
+        with blame.at_the_call(name, home, operands, span, frame):
+            _bind_arguments(definition, bound, operands, inner, frame, label)
+            if not in_place:
+                return _apply_whole(definition, inner, span, frame)
+            met = frame.ctx.errors.met
+            results = statements.read_body(definition, inner)
+            if frame.ctx.errors.met > met:
+                raise Failed
+            return results if len(results) > 1 else results[0]
+        raise AssertionError("a failed call raises")
+    finally:
+        frame.ctx.leave()
 
 
 def _shows_locals(definition: ast.Definition, frame: Frame, label: str | None) -> bool:

@@ -15,8 +15,8 @@ from graphspec.ir.scalars import evaluate_number, number_symbols
 from graphspec.lowering.module import Check, Declared, Dim, Result
 from graphspec.syntax import ast
 
-#: that depth at most: each level takes up to eight of the thousand calls that Python allows by default
-MAX_DEPTH = 90
+#: levels of nesting: each takes up to eight of the thousand calls that Python allows by default
+MAX_DEPTH = 100
 
 #: steps and applications in one file: a network of so many layers would not be written so
 MOST_WORK = 100_000
@@ -173,16 +173,14 @@ class Context:
         if self.work > MOST_WORK:
             raise Exhausted(too_much_to_unroll(MOST_WORK, place))
 
-    @contextmanager
-    def deeper(self, place: Span, trace: Trace) -> Iterator[None]:
-        """One level of nesting more."""
+    def enter(self, place: Span, trace: Trace) -> None:
+        """One level of nesting more, until `leave`."""
         if self.depth >= MAX_DEPTH:
             fail(nested_deeper_than_read(MAX_DEPTH, place, trace))
         self.depth += 1
-        try:
-            yield
-        finally:
-            self.depth -= 1
+
+    def leave(self) -> None:
+        self.depth -= 1
 
     @contextmanager
     def apart(self) -> Iterator[Errors]:

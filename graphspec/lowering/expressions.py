@@ -52,11 +52,14 @@ def evaluate(expr: ast.Expr, frame: Frame, name: str | None = None) -> Any:
     Long chains (`a + b + c ...`, `x -> f -> g ...`, `y[0][0] ...`) are read along their left side,
     without recursion.
     """
-    spine = left_spine(expr)
-    if len(spine) == 1 and isinstance(expr, ast.Name):
-        return find_name(expr.path, frame)
-    with frame.ctx.deeper(expr.span, frame.trace):
-        return _along(spine, frame, name)
+    while isinstance(expr, ast.Conditional):
+        expr = expr.then if static_bool(expr.condition, frame) else expr.otherwise
+    frame.ctx.enter(expr.span, frame.trace)
+    try:
+        spine = left_spine(expr)
+        return _leaf(expr, frame, name) if len(spine) == 1 else _along(spine, frame, name)
+    finally:
+        frame.ctx.leave()
 
 
 def _along(spine: list[ast.Expr], frame: Frame, name: str | None) -> Any:
@@ -101,9 +104,6 @@ def _leaf(expr: ast.Expr, frame: Frame, name: str | None) -> Any:
             return None
         case ast.Unary():
             return _unary(expr, frame)
-        case ast.Conditional():
-            chosen = expr.then if static_bool(expr.condition, frame) else expr.otherwise
-            return evaluate(chosen, frame, name)
         case ast.IsNone():
             return (evaluate(expr.operand, frame) is None) != expr.negated
         case ast.Tuple() | ast.List():
@@ -264,9 +264,19 @@ def _compare(expr: ast.Binary, left: Any, right: Any, frame: Frame) -> bool:
 
 
 def _unary(expr: ast.Unary, frame: Frame) -> Any:
+    """`-x`, `not x`, and any number of these signs in a row."""
+    signs = [expr]
+    while isinstance(signs[-1].operand, ast.Unary):
+        signs.append(signs[-1].operand)
+    meaning = evaluate(signs[-1].operand, frame)
+    for sign in reversed(signs):
+        meaning = _signed(sign, meaning, frame)
+    return meaning
+
+
+def _signed(expr: ast.Unary, meaning: Any, frame: Frame) -> Any:
     if expr.op == "not":
-        return not static_bool(expr.operand, frame)
-    meaning = evaluate(expr.operand, frame)
+        return not _truth(meaning, expr.operand, frame)
     if isinstance(meaning, Value):
         return build("neg", [(meaning, expr.operand.span)], expr.span, expr.span, frame)
     if not is_number(meaning):

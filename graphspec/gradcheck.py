@@ -27,6 +27,7 @@ from graphspec.ir import (
     Node,
     Op,
     Origin,
+    Tap,
     Value,
     apply,
     evaluate,
@@ -225,23 +226,21 @@ class _Checker:
     def _program(self, outputs: Mapping[str, Value]) -> Program:
         return self.engine.assemble(outputs, self.sizes, self.backend.name)
 
-    def _weighted(self, name: str, y: Value) -> Value:
+    def _weighted(self, y: Value) -> Value:
         """The value itself, or the sum of its elements with random weights."""
         if y.type.rank == 0:
             return y
-        label = f"weights of {name}"
-        weights = apply(Input(label, y.type))
-        if label not in self.arrays:
-            shape = [evaluate(size, self.sizes) for size in y.shape]
-            self.arrays[label] = random_weights(shape, SEED + len(self.arrays), self.backend.asarray)
-        return make("sum", y * weights, axis=tuple(range(y.type.rank)))
+        label = f"weights {len(self.arrays)}"
+        shape = [evaluate(size, self.sizes) for size in y.shape]
+        self.arrays[label] = random_weights(shape, SEED + len(self.arrays), self.backend.asarray)
+        return make("sum", y * apply(Input(label, y.type)), axis=tuple(range(y.type.rank)))
 
     # --- parameters, inputs, values -----------------------------------------------------------------
 
     def _check_targets(self, held: Graph) -> None:
         reached: set[str] = set()
         for name, y in held.outputs.items():
-            scalar = _Scalar(name, self._weighted(name, y))
+            scalar = _Scalar(name, self._weighted(y))
             declared = {n: x for n, x in held.names.items() if isinstance(x.node.op, Input)}
             reached |= self._check_scalar(scalar, declared)
             for target, x in held.names.items():
@@ -278,13 +277,12 @@ class _Checker:
             for name, gradient in gradients.items():
                 label = targets[name].node.op.label  # type: ignore[attr-defined]
                 self._check_target(scalar, order, name, label, f, arrays[name], gradient)
-            scalar = _Scalar(scalar.name, self._combined(scalar.name, gradients))
+            scalar = _Scalar(scalar.name, self._combined(gradients.values()))
         return found
 
-    def _combined(self, name: str, gradients: Mapping[str, Value]) -> Value:
-        """A number that depends on every element of every gradient."""
-        terms = [self._weighted(f"gradient of {name} by {target}", g) for target, g in gradients.items()]
-        return reduce(operator.add, terms)
+    def _combined(self, values: Iterable[Value]) -> Value:
+        """A number that depends on every element of every value."""
+        return reduce(operator.add, map(self._weighted, values))
 
     def _check_target(
         self, scalar: _Scalar, order: int, name: str, label: str, f: Program, gradient: Array, formula: Value
@@ -340,10 +338,10 @@ class _Checker:
 
     def _check_units(self) -> None:
         units = list(self._units())
-        missing = set(self.wanted.ops or ()) - {unit.name for unit in units}
+        known = {unit.name for unit in self._all_units()}
+        missing = [name for name in self.wanted.ops or () if name not in known]
         if missing:
-            known = sorted({unit.name for unit in self._all_units()})
-            raise GraphSpecError([say.op_not_applied(name, known) for name in sorted(missing)])
+            raise GraphSpecError([say.op_not_applied(name, sorted(known)) for name in missing])
         for unit in units:
             self._check_unit(unit)
 
@@ -367,7 +365,7 @@ class _Checker:
             return True
 
         for node in open_calls(self.graph, note).nodes:
-            if not isinstance(node.op, Call) and node.inputs:
+            if not isinstance(node.op, Call | Tap) and node.inputs:
                 applied.setdefault((node.op, tuple(v.type for v in node.inputs)), []).append(node)
         return [_unit(nodes) for nodes in applied.values()]
 
@@ -379,9 +377,9 @@ class _Checker:
         if not results or not has_derivative:
             return
         points = self._points(unit, xs)
-        number = reduce(operator.add, [self._weighted(f"{unit.name} {y.index}", y) for y in results])
+        number = self._combined(results)
         for order in range(1, self.wanted.order + 1):
-            flowing: dict[str, Value] = {}
+            flowing: list[Value] = []
             f = self._program({"f": number})
             for i in unit.checked if order == 1 else range(len(xs)):
                 line = unit.lines.get(i)
@@ -392,14 +390,14 @@ class _Checker:
                     self._add_unit_row(unit, i, order, None, "surrogate")
                     continue
                 if g is not None:
-                    flowing[unit.arguments[i]] = g
+                    flowing.append(g)
                 elif line is None:
                     continue  # derived: no derivative passes
                 formula = filled(0.0, xs[i].type) if g is None else g
                 self._check_argument(unit, i, order, f, formula, points)
             if not flowing:
                 break
-            number = self._combined(unit.name, flowing)
+            number = self._combined(flowing)
 
     def _points(self, unit: _Unit, xs: Sequence[Value]) -> list[dict[str, Array]]:
         """Operands: those seen in the model, and random ones around the first of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphspec.diagnostics.catalogue._register import diagnostic, finding
+from graphspec.diagnostics.catalogue._register import diagnostic, finding, suggestions
 from graphspec.diagnostics.model import Diagnostic, Label
 from graphspec.diagnostics.source import Span
 
@@ -181,6 +181,7 @@ def op_not_applied(name: str, known: Sequence[str]) -> Diagnostic:
     return finding(
         f"the objective does not use `{name}`",
         notes=(f"it uses {_listed([f'`{k}`' for k in known], 20)}",) if known else (),
+        help=tuple(f"did you mean `{close}`?" for close in suggestions(name, known, 1)),
     )
 
 

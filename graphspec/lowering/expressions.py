@@ -15,6 +15,7 @@ from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import (
     DType,
+    Node,
     Scalar,
     Symbolic,
     TensorType,
@@ -169,6 +170,8 @@ def _binary(expr: ast.Binary, left: Any, frame: Frame) -> Any:
     if expr.op in ("==", "!=") and isinstance(expr.right, ast.NoneLiteral):
         fail(say_types.none_in_arithmetic(expr.span, expr.op_span, frame.trace))
     right = evaluate(expr.right, frame)
+    if isinstance(left, Value) and isinstance(right, Value) and expr.op != "@":
+        left, right = _with_written_axes(expr, left, right, frame)
     if isinstance(left, Value) or isinstance(right, Value):
         return build(
             OPERATORS[expr.op],
@@ -178,6 +181,28 @@ def _binary(expr: ast.Binary, left: Any, frame: Frame) -> Any:
             frame,
         )
     return _static_binary(expr, left, right, frame)
+
+
+def _with_written_axes(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> tuple[Value, Value]:
+    """Operands of one rank where either writes its new axes out, as `t[:, none] >= t` does.
+
+    An outer product is an error where it comes by accident; here it is meant.
+    """
+    if _writes_an_axis(expr.left) or _writes_an_axis(expr.right):
+        rank = max(len(left.shape), len(right.shape))
+        with made_at(frame.origin(expr.span)):
+            return _of_rank(rank, left), _of_rank(rank, right)
+    return left, right
+
+
+def _of_rank(rank: int, x: Value) -> Value:
+    """x with axes of size 1 in front."""
+    shape = (1,) * (rank - len(x.shape)) + x.shape
+    return x if shape == x.shape else Node(OPS["reshape"](shape), (x,)).values[0]  # type: ignore[call-arg]
+
+
+def _writes_an_axis(expr: ast.Expr) -> bool:
+    return isinstance(expr, ast.Index) and any(isinstance(i, ast.NoneLiteral) for i in expr.indices)
 
 
 def _static_binary(expr: ast.Binary, left: Any, right: Any, frame: Frame) -> Any:

@@ -88,7 +88,7 @@ class Derived:
 
 @contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """Graphs are many small objects that live on: to look among them for garbage takes time and finds none."""
+    """Graphs are many small objects that live on: looking among them for garbage takes time and finds none."""
     is_on = gc.isenabled()
     gc.disable()
     try:

@@ -86,7 +86,7 @@ class Rewriter:
         with made_at(None):
             for node in nodes:
                 values = node.values
-                if values[0] in mapping and all([v in mapping for v in values]):
+                if values[0] in mapping and all(v in mapping for v in values):
                     continue
                 inputs = tuple([new_of(v, v) for v in node.inputs])
                 place(node.origin)

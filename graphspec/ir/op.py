@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -258,23 +258,30 @@ class Origin:
     trace: tuple[tuple[str, Span], ...] = ()
 
 
-_ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
+class _Here(threading.local):
+    """Where the nodes that a thread makes come from."""
+
+    origin: Origin | None = None
+
+
+_HERE = _Here()
 _SERIAL = count()
 
 
 class _MadeAt:
     """The context manager of `made_at`; passes enter it for each node, so it is no generator."""
 
-    __slots__ = ("origin", "token")
+    __slots__ = ("before", "origin")
 
     def __init__(self, origin: Origin | None) -> None:
         self.origin = origin
 
     def __enter__(self) -> None:
-        self.token = _ORIGIN.set(self.origin)
+        self.before = _HERE.origin
+        _HERE.origin = self.origin
 
     def __exit__(self, *error: object) -> None:
-        _ORIGIN.reset(self.token)
+        _HERE.origin = self.before
 
 
 def made_at(origin: Origin | None) -> AbstractContextManager[None]:
@@ -284,7 +291,7 @@ def made_at(origin: Origin | None) -> AbstractContextManager[None]:
 
 def place(origin: Origin | None) -> None:
     """Nodes made from now on, within the innermost `made_at`, carry this origin."""
-    _ORIGIN.set(origin)
+    _HERE.origin = origin
 
 
 class Node:
@@ -313,7 +320,7 @@ class Node:
         _put_op(self, op)
         _put_inputs(self, inputs)
         _put_types(self, types)
-        _put_origin(self, _ORIGIN.get())
+        _put_origin(self, _HERE.origin)
         _put_serial(self, next(_SERIAL))
         if len(types) == 1:
             _put_values(self, (Value(self, 0),))

@@ -14,7 +14,9 @@ def drop_taps(graph: Graph) -> Graph:
         y = tap(x)   becomes   y = x
     """
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-        return inputs[0] if isinstance(node.op, Tap | StopGradient) else None
+    return rebuild(graph, untapped)
 
-    return rebuild(graph, rule)
+
+def untapped(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """The operand of a tap."""
+    return inputs[0] if isinstance(node.op, Tap | StopGradient) else None

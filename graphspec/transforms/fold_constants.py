@@ -41,22 +41,26 @@ def fold_constants(graph: Graph) -> Graph:
         y = x ** (3 - 1)   becomes   y = x ** 2
     """
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-        if not inputs or len(node.values) != 1:
-            return None
-        numbers = [v.node.op.value for v in inputs if isinstance(v.node.op, Literal)]
-        if len(numbers) != len(inputs):
-            return None
-        dtype = node.values[0].dtype
-        if node.op.name == "cast":
-            folded = _cast(numbers[0], inputs[0].dtype, dtype)
-        elif node.op.is_elementwise:
-            folded = _fold(_OPERATORS.get(node.op.name, node.op.name), numbers, dtype)
-        else:
-            return None
-        return None if folded is None else literal(folded, dtype)
+    return rebuild(graph, folded)
 
-    return rebuild(graph, rule)
+
+def folded(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """The literal that a node computes, where it can be known now."""
+    if not inputs or len(node.values) != 1:
+        return None
+    numbers: list[Number | bool] = []
+    for value in inputs:
+        if not isinstance(value.node.op, Literal):
+            return None
+        numbers.append(value.node.op.value)
+    dtype = node.values[0].dtype
+    if node.op.name == "cast":
+        number = _cast(numbers[0], inputs[0].dtype, dtype)
+    elif node.op.is_elementwise:
+        number = _fold(_OPERATORS.get(node.op.name, node.op.name), numbers, dtype)
+    else:
+        return None
+    return None if number is None else literal(number, dtype)
 
 
 def _fold(function: str, numbers: list[Number | bool], dtype: DType) -> Number | None:

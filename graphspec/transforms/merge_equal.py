@@ -18,19 +18,23 @@ def merge_equal(graph: Graph) -> Graph:
 
         a = exp(x);  b = exp(x);  y = a * b   becomes   a = exp(x);  y = a * a
     """
-    first: dict[Any, Node] = {}
+    return rebuild(graph, Merger())
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+
+class Merger:
+    """A rule that gives for each node the first that was equal to it."""
+
+    def __init__(self) -> None:
+        self._first: dict[Any, Node] = {}
+
+    def __call__(self, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if isinstance(node.op, Input | Tap):
             return None
         key = _key(node.op, inputs)
-        if key in first:
-            return first[key].values
-        kept = node if inputs == node.inputs else with_inputs(node, inputs)
-        first[key] = kept
-        return kept.values
-
-    return rebuild(graph, rule)
+        found = self._first.get(key)
+        if found is None:
+            found = self._first[key] = node if inputs == node.inputs else with_inputs(node, inputs)
+        return found.values
 
 
 def _key(op: Op, inputs: tuple[Value, ...]) -> Any:

@@ -9,11 +9,8 @@ from graphspec.ir import Graph
 from graphspec.ir import verify as verify_graph
 from graphspec.transforms.drop_taps import drop_taps
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
-from graphspec.transforms.fold_constants import fold_constants
 from graphspec.transforms.inline_calls import inline_calls
-from graphspec.transforms.merge_equal import merge_equal
-from graphspec.transforms.simplify_algebra import simplify_algebra
-from graphspec.transforms.simplify_shapes import simplify_shapes
+from graphspec.transforms.simplify import simplify
 
 Pass: TypeAlias = "Callable[[Graph], Graph]"
 
@@ -23,12 +20,7 @@ REQUIRED: tuple[Pass, ...] = (eliminate_dead_code, inline_calls, drop_taps, elim
 PASSES: tuple[Pass, ...] = (
     eliminate_dead_code,  # first: most of what the user named is often not asked for
     inline_calls,
-    drop_taps,
-    merge_equal,  # a call's adjoint computes forward values again: here they become one
-    fold_constants,
-    simplify_shapes,
-    simplify_algebra,  # after merging: where(c, x, x) needs both to be one node
-    merge_equal,  # what has become equal by simplification
+    simplify,  # a call's adjoint computes forward values again: here they become one
     eliminate_dead_code,  # last: the others leave orphans
 )
 

@@ -25,17 +25,19 @@ def simplify_algebra(graph: Graph) -> Graph:
         y = -(-x) * 1   becomes   y = x
     """
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-        result = _simplified(node.op.name, inputs)
-        if result is None or result.type != node.types[0]:
-            return None
-        while (further := _simplified(result.node.op.name, result.node.inputs)) is not None:
-            if further.type != result.type:
-                break
-            result = further
-        return result
+    return rebuild(graph, by_identities)
 
-    return rebuild(graph, rule)
+
+def by_identities(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """What the identities that fit, one after the other, make of a node."""
+    result = _simplified(node.op.name, inputs)
+    if result is None or result.type != node.types[0]:
+        return None
+    while (further := _simplified(result.node.op.name, result.node.inputs)) is not None:
+        if further.type != result.type:
+            break
+        result = further
+    return result
 
 
 def mul_by_one(a: Value, b: Value) -> Value | None:

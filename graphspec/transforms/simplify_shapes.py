@@ -19,13 +19,15 @@ def simplify_shapes(graph: Graph) -> Graph:
         y = reshape(reshape(x, [6]), [2, 3])   becomes   y = reshape(x, [2, 3])
     """
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | tuple[Value, ...] | None:
-        if node.op.is_elementwise and (implied := broadcast_implied(node, inputs)) is not None:
-            return implied
-        identity = IDENTITIES.get(node.op.name)
-        return identity(node, inputs) if identity else None
+    return rebuild(graph, with_less_movement)
 
-    return rebuild(graph, rule)
+
+def with_less_movement(node: Node, inputs: tuple[Value, ...]) -> Value | tuple[Value, ...] | None:
+    """What the identity that fits a node makes of it."""
+    if node.op.is_elementwise and (implied := broadcast_implied(node, inputs)) is not None:
+        return implied
+    identity = IDENTITIES.get(node.op.name)
+    return identity(node, inputs) if identity else None
 
 
 def reshape_of_reshape(node: Node, inputs: tuple[Value, ...]) -> Value | None:

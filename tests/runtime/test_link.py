@@ -1,4 +1,4 @@
-"""Long programs are linked instead of written: the same results, the same ownership, the same places of errors."""
+"""Long programs are linked instead of written: the same results, ownership, and places of errors."""
 
 import itertools
 from importlib.util import module_from_spec, spec_from_file_location

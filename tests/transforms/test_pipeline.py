@@ -9,10 +9,18 @@ import pytest
 
 from graphspec.ir import Graph, TensorType, Value, literal, symbol
 from graphspec.transforms.differentiate import cotangents
+from graphspec.transforms.drop_taps import drop_taps
+from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
+from graphspec.transforms.fold_constants import fold_constants
+from graphspec.transforms.inline_calls import inline_calls
+from graphspec.transforms.merge_equal import merge_equal
 from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
+from graphspec.transforms.simplify_algebra import simplify_algebra
+from graphspec.transforms.simplify_shapes import simplify_shapes
 from tests.transforms.models import (
     F64,
     arrays,
+    call,
     definition,
     exp,
     given,
@@ -119,3 +127,27 @@ def test_large_graphs_are_differentiated_and_optimised_quickly(make, size):
     above, below = (run([y], {x: inputs[x] + s})[0] for s in (step, -step))
     slope = (above - below) / (2 * step)
     np.testing.assert_allclose(run([after.outputs["dx"]], inputs)[0].sum(), slope, rtol=1e-4, atol=1e-6)
+
+
+def test_one_walk_finds_what_the_passes_find_one_after_the_other():
+    passes = (
+        inline_calls,
+        drop_taps,
+        merge_equal,
+        fold_constants,
+        simplify_shapes,
+        simplify_algebra,
+        merge_equal,
+    )
+    before = gradients(*network())
+    apart = optimise(before, passes=(*passes, eliminate_dead_code))
+    together = optimise(before, verify=True)
+    assert sorted(op_names(together)) == sorted(op_names(apart))
+
+
+def test_what_a_rule_makes_is_simplified_again():
+    x = given("x", 8)
+    y = tap("y", x) ** (3 - literal(1, F64))
+    graph = optimise(Graph({"y": y, "z": (-x) * (-(x * 1.0)), "w": call("neg", -(x * x)) + -0.0}), verify=True)
+    assert op_names(graph) == ["mul"]
+    assert len({graph.outputs[name] for name in "yzw"}) == 1

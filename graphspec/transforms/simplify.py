@@ -1,0 +1,57 @@
+"""All local simplifications in one walk: what each is, and why it holds, is said where it is defined."""
+
+from __future__ import annotations
+
+from graphspec.ir import Graph, Node, Rewriter, Rule, Value, rebuild
+from graphspec.transforms.drop_taps import untapped
+from graphspec.transforms.fold_constants import folded
+from graphspec.transforms.merge_equal import Merger
+from graphspec.transforms.simplify_algebra import by_identities
+from graphspec.transforms.simplify_shapes import with_less_movement
+
+RULES: tuple[Rule, ...] = (untapped, folded, with_less_movement, by_identities)
+
+
+def simplify(graph: Graph) -> Graph:
+    """Drop taps, fold constants, simplify shapes and algebra, and merge equal nodes.
+
+    Needs calls inlined and differentiation done.  Does what the passes of the same names do, node by node
+    instead of graph by graph: a node is visited when its operands are as simple as they get, and what a
+    rule makes of it is visited again.
+
+        y = tap(x) ** (3 - 1);  z = x ** 2   becomes   y = x * x, which z is too
+    """
+    return rebuild(graph, _Simplifier())
+
+
+class _Simplifier:
+    """The rules, applied to a node until none fits; `known` are the nodes that have been through them."""
+
+    def __init__(self) -> None:
+        self.merged = Merger()
+        self.known: set[Node] = set()
+
+    def __call__(self, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        for rule in RULES:
+            made = rule(node, inputs)
+            if made is not None:
+                return self.visited((made,) if isinstance(made, Value) else made)
+        results = self.merged(node, inputs)
+        self.known.add(node if results is None else results[0].node)
+        return results
+
+    def visited(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        """What a rule has made, its new nodes being simplified in their turn."""
+        fresh = [v.node for v in values if v.node not in self.known]
+        if not fresh:
+            return values
+        seen = set(fresh)
+        todo = list(fresh)
+        while todo:
+            for value in todo.pop().inputs:
+                if value.node not in self.known and value.node not in seen:
+                    seen.add(value.node)
+                    todo.append(value.node)
+        rewriter = Rewriter()
+        rewriter.run(sorted(seen, key=lambda node: node.serial), self)
+        return tuple(map(rewriter, values))

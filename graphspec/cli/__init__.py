@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import Annotated
+
+import typer
 
 from graphspec.cli.checks import gradcheck
 from graphspec.cli.compute import forward, grad, init
@@ -16,12 +19,30 @@ from graphspec.cli.emit import emit
 from graphspec.cli.fmt import fmt
 from graphspec.cli.inspect import check, explain, ops, show
 from graphspec.cli.options import app
+from graphspec.cli.report import INTERRUPTED
 
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70
 
 for command in (check, show, forward, grad, gradcheck, emit, init, fmt, explain, ops):
     app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from graphspec import __version__
+
+        typer.echo(f"graphspec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Describe a network in a small text file; get the gradient of anything in it, by name."""
 
 
 def main() -> None:
@@ -32,6 +53,9 @@ def main() -> None:
         # the reader of our output is gone (`graphspec show ... | head`): nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED)
     except Exception:
         traceback.print_exc()
         sys.stderr.write("a bug in graphspec, not in your spec: please report it with the lines above\n")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from graphspec.cli import options
+from graphspec.cli.complete import complete_wrt
 from graphspec.cli.compute import arguments, given_by, load_model, parameter_file_by, require_backend
 from graphspec.cli.report import Report
 
@@ -16,7 +17,10 @@ def gradcheck(
     wrt: Annotated[
         list[str] | None,
         typer.Option(
-            "--wrt", metavar="NAME", help=f"{options.WRT_HELP}  [default: all that the objective uses]"
+            "--wrt",
+            metavar="NAME",
+            help=f"{options.WRT_HELP}  [default: all that the objective uses]",
+            autocompletion=complete_wrt,
         ),
     ] = None,
     of: options.Of = None,

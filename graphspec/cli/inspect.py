@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphspec.cli import options
+from graphspec.cli.complete import complete_function, complete_id, complete_wrt
 from graphspec.cli.compute import load_model
 from graphspec.cli.report import Report
 
@@ -24,8 +25,18 @@ class Stage(StrEnum):
     gradient = "gradient"
 
 
+class Format(StrEnum):
+    """How findings are written."""
+
+    text = "text"
+    github = "github"
+
+
 def check(
     specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Spec files.", show_default=False)],
+    format: Annotated[
+        Format, typer.Option("--format", help="Text, or annotations that GitHub shows beside the lines.")
+    ] = Format.text,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
@@ -33,7 +44,9 @@ def check(
 ) -> None:
     """Report all errors and warnings of specs."""
     sets = options.read_sets(set)
-    with Report("check", as_json=json) as report:
+    if json and format is not Format.text:
+        raise typer.BadParameter("--json is a format of its own", param_hint="--format")
+    with Report("check", as_json=json, annotate=format is Format.github) as report:
         from graphspec.diagnostics import GraphSpecError
 
         report.result = {"specs": {}}
@@ -58,7 +71,12 @@ def show(
     names: Annotated[bool, typer.Option("--names", help="Every name that can be asked for.")] = False,
     wrt: Annotated[
         list[str] | None,
-        typer.Option("--wrt", metavar="NAME", help=f"For --stage gradient.  {options.WRT_HELP}"),
+        typer.Option(
+            "--wrt",
+            metavar="NAME",
+            help=f"For --stage gradient.  {options.WRT_HELP}",
+            autocompletion=complete_wrt,
+        ),
     ] = None,
     of: options.Of = None,
     set: options.Sets = None,
@@ -94,7 +112,14 @@ def show(
 
 
 def explain(
-    id: Annotated[str | None, typer.Argument(metavar="ID", help="A diagnostic, as in error[ID].")] = None,
+    id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="A diagnostic, as in error[ID]; or `json`, the documents of --json.",
+            autocompletion=complete_id,
+        ),
+    ] = None,
     json: options.JsonFlag = False,
 ) -> None:
     """Explain a diagnostic, or list all of them."""
@@ -120,7 +145,10 @@ def explain(
 
 
 def ops(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A function of the language.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A function of the language.", autocompletion=complete_function),
+    ] = None,
     json: options.JsonFlag = False,
 ) -> None:
     """Print the definition of a function, or list all."""

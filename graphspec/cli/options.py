@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from graphspec.cli.complete import complete_input, complete_of, complete_set, complete_wrt
+
 app = typer.Typer(
     help="Describe a network in a small text file; get the gradient of anything in it, by name.",
     no_args_is_help=True,
@@ -44,12 +46,26 @@ SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A .gspec file.",
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 Of = Annotated[
     list[str] | None,
-    typer.Option("--of", metavar="EXPR", help="A value, loss or expression of the spec; may be repeated."),
+    typer.Option(
+        "--of",
+        metavar="EXPR",
+        help="A value, loss or expression of the spec; may be repeated.",
+        autocompletion=complete_of,
+    ),
 ]
 WRT_HELP = "Names, patterns (`conv*.*`), @params or @inputs; with commas, or repeated."
-Wrt = Annotated[list[str], typer.Option("--wrt", metavar="NAME", help=WRT_HELP, show_default=False)]
+Wrt = Annotated[
+    list[str],
+    typer.Option("--wrt", metavar="NAME", help=WRT_HELP, show_default=False, autocompletion=complete_wrt),
+]
 Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A const or a dim of the spec.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A const or a dim of the spec.",
+        autocompletion=complete_set,
+    ),
 ]
 DTypeOption = Annotated[
     DTypeName | None, typer.Option("--dtype", help="Compile everything that floats in this dtype.")
@@ -67,7 +83,10 @@ Take = Annotated[
     str | None, typer.Option("--take", metavar="A:B", help="Only these rows of the data (half-open).")
 ]
 DrawNames = Annotated[
-    list[str] | None, typer.Option("--draw", metavar="NAME", help="Draw this input by its sampler.")
+    list[str] | None,
+    typer.Option(
+        "--draw", metavar="NAME", help="Draw this input by its sampler.", autocompletion=complete_input
+    ),
 ]
 Params = Annotated[
     Path | None,

@@ -12,34 +12,47 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from graphspec.cli.progress import LifeSign
+
 if TYPE_CHECKING:
     from graphspec.diagnostics import Diagnostic, GraphSpecError
 
 #: grows when a key of the documents changes its meaning or goes away; new keys may come at any time
 SCHEMA_VERSION = 1
 
+#: the exit status of a command that Ctrl-C ended, as shells have it: 128 + SIGINT
+INTERRUPTED = 130
+
 
 class Report:
     """What one command says.  Used as a context: a GraphSpecError inside ends the command with its status.
 
-    The JSON document has the keys `schema_version`, `command`, `ok`, `diagnostics` and `result`.
+    The JSON document has the keys `schema_version`, `command`, `ok`, `diagnostics` and `result`; `documents`
+    says what they hold.  With `annotate` diagnostics are annotations of GitHub's, on stdout.
     """
 
-    def __init__(self, command: str, *, as_json: bool) -> None:
+    def __init__(self, command: str, *, as_json: bool, annotate: bool = False) -> None:
         self.command = command
         self.as_json = as_json
+        self.annotate = annotate
         self.result: Any = None
         self.exit_code = 0
         self._diagnostics: list[Diagnostic] = []
         self._shown = ""
+        self._life = LifeSign(command)
 
     def tell(self, diagnostic: Diagnostic) -> None:
         """Say something about the spec, the data or the request; long things with a blank line between."""
         self._diagnostics.append(diagnostic)
-        if not self.as_json:
+        if self.annotate:
+            from graphspec.diagnostics.github import render_github
+
+            self.line(render_github(diagnostic))
+        elif not self.as_json:
             from graphspec.diagnostics.render import render_text
 
             text = render_text(diagnostic, color=_wants_color())
+            self._life.hide()
             gap = "\n" if self._shown and "\n" in text + self._shown else ""
             sys.stderr.write(f"{gap}{text}\n")
             self._shown = text
@@ -53,6 +66,7 @@ class Report:
     def line(self, text: str = "") -> None:
         """One line of the result, where it is text."""
         if not self.as_json:
+            self._life.hide()
             sys.stdout.write(text.rstrip() + "\n")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
@@ -92,6 +106,10 @@ class Report:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._life.close()
+        if isinstance(error, KeyboardInterrupt):
+            sys.stderr.write("interrupted\n")
+            raise typer.Exit(INTERRUPTED) from None
         from graphspec.diagnostics import GraphSpecError
 
         if isinstance(error, GraphSpecError):
@@ -136,4 +154,5 @@ def _portable(number: float | None) -> float | str | None:
 
 
 def _wants_color() -> bool:
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    """Colour is for terminals, and for those who did not say no (https://no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

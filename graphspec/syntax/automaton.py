@@ -17,14 +17,13 @@ from typing import Any
 
 from graphspec.diagnostics import Diagnostic, Source, Span
 from graphspec.syntax.actions import Actions
-from graphspec.syntax.lexing import OPENERS, Lexer, Token
+from graphspec.syntax.lexing import MOST_ERRORS, OPENERS, Lexer, Token
 from graphspec.syntax.recovery import Brackets, statement_end
 from graphspec.syntax.tables import Tables, load
 
 MOST_BRACKETS = 100
 MOST_STATES = 200
-MOST_ERRORS = 100
-"""Beyond these a text is refused: brackets in brackets, states on the stack, errors in one text."""
+"""Beyond these a text is refused: brackets in brackets, states on the stack."""
 
 
 @dataclass(slots=True)

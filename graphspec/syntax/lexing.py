@@ -45,6 +45,8 @@ def master_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(f"(?P<SUSPECT>{SUSPECT})|{terminals}"), re.compile(terminals)
 
 
+#: after so many errors nobody reads on
+MOST_ERRORS = 100
 _INTEGER = re.compile(r"[0-9]+")
 
 
@@ -91,6 +93,8 @@ class Lexer:
                 token = _foreign()(self, acceptable)
                 if token is not None:
                     return token
+                if len(self.found) >= MOST_ERRORS:
+                    self.position = self.end  # whatever this is, it is no spec
                 if self.position > start:
                     continue
                 match = self._patterns[1].match(self.text, start, self.end)

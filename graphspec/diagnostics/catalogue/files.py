@@ -58,7 +58,7 @@ def spec_unreadable(path: str, why: str, place: Span | None) -> Diagnostic:
 
 @diagnostic()
 def spec_too_large(path: str, limit: int, place: Span | None) -> Diagnostic:
-    """A spec is a small text file; 16 MiB are the limit."""
+    """A spec is a small text file; 2 MiB, some fifty thousand lines, are the limit."""
     return finding(f"`{path}` is larger than {limit // 2**20} MiB", primary=Label(place) if place else None)
 
 

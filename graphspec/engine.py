@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from graphspec import compiler
@@ -45,6 +45,15 @@ class Prepared:
     module: Module
     derived: Derived
     program: Program
+    sizes: Sizes
+    arrays: dict[str, Array]
+
+
+class Binding(NamedTuple):
+    """What `Prepared` has, before there is a program."""
+
+    module: Module
+    derived: Derived
     sizes: Sizes
     arrays: dict[str, Array]
 
@@ -92,6 +101,10 @@ class Engine:
             return self._derived[key]
 
     def _derive(self, module: Module, request: Request) -> Derived:
+        if request.kind in ("rows", "columns"):
+            from graphspec.jacobian_blocks import derive as derive_block
+
+            return derive_block(module, request, push=self._simplify)
         if request.per_example is None:
             return compiler.derive(module, request, push=self._simplify)
         from graphspec.per_example import derive, find_batch
@@ -156,9 +169,9 @@ class Engine:
         error, which says what made it so.  Of a request for single examples at most `chunk` are computed at
         a time.
         """
-        module, derived, sizes, arrays = self._bind(request, given, seed, backend)
+        module, derived, sizes, arrays = self.bind(request, given, seed=seed, backend=backend)
         if chunk is None:
-            results = self._program(module, derived, sizes, backend)(arrays)
+            results = self.program(module, derived, sizes, backend)(arrays)
         else:
             results = self._run_in_chunks(module, derived, sizes, arrays, backend, chunk)
         if check_finite:
@@ -183,19 +196,17 @@ class Engine:
             raise GraphSpecError(batching.no_chunks(chunk))
 
         def program_for(count: int) -> Program:
-            return self._program(module, derived, {**sizes, derived.batch: count}, backend)
+            return self.program(module, derived, {**sizes, derived.batch: count}, backend)
 
         return run_in_chunks(program_for, arrays, derived.axes, sizes[derived.batch], chunk, backend)
 
     def prepare(self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str) -> Prepared:
         """A request with everything that it needs to be run: its program, and all arrays."""
-        module, derived, sizes, arrays = self._bind(request, given, seed, backend)
-        return Prepared(module, derived, self._program(module, derived, sizes, backend), sizes, arrays)
+        module, derived, sizes, arrays = self.bind(request, given, seed=seed, backend=backend)
+        return Prepared(module, derived, self.program(module, derived, sizes, backend), sizes, arrays)
 
-    def _bind(
-        self, request: Request, given: Mapping[str, Any], seed: int, backend: str
-    ) -> tuple[Module, Derived, Sizes, dict[str, Array]]:
-        """The spec as it is lowered for the arrays, the request's graph, its sizes, and all its arrays."""
+    def bind(self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str) -> Binding:
+        """A request on certain arrays, all that it needs but its program."""
         module = self.module
         while True:
             derived = self.derive(request, module)
@@ -209,7 +220,14 @@ class Engine:
         for name in derived.inputs:
             if name not in arrays:
                 arrays[name] = _draw(module.declared[name], bound.env, seed, backend)
-        return module, derived, bound.env, arrays
+        return Binding(module, derived, bound.env, arrays)
+
+    def reserve(self, bytes_needed: int, backend: str) -> None:
+        """Raise GraphSpecError where an array of so many bytes is more than may be taken."""
+        from graphspec.runtime import memory
+
+        with memory.limited(self._max_memory):
+            memory.check(bytes_needed, backend=backend)
 
     def start(
         self,
@@ -241,7 +259,7 @@ class Engine:
                     found[name] = _draw(module.declared[name], bound.env, seed, backend)
         if computed:
             constant = Derived(Graph(computed), {}, {}, {}, ())
-            found |= self._program(module, constant, bound.env, backend)({})
+            found |= self.program(module, constant, bound.env, backend)({})
         return {name: found[name] for name in wanted}
 
     def read(self, names: Iterable[str]) -> dict[str, Array]:
@@ -271,9 +289,7 @@ class Engine:
             for objective, keys in derived.gradients.items()
             for name, key in keys.items()
         }
-        head = Head(
-            module.name, list(derived.gradients), request.wrt, sizes, version, list(module.declared)
-        )
+        head = Head(module.name, list(derived.gradients), request.wrt, sizes, version, list(module.declared))
         return write_program(plan(self.graph(derived), sizes), derived.values, gradients, head)
 
     def load_parameters(
@@ -375,7 +391,7 @@ class Engine:
                 _remember(self._binders, key, binder)
             return self._binders[key]
 
-    def _program(self, module: Module, derived: Derived, sizes: Sizes, backend: str) -> Program:
+    def program(self, module: Module, derived: Derived, sizes: Sizes, backend: str) -> Program:
         """The program for these sizes; compiled once."""
         with self._lock:
             used = self._sizes_used(module, derived, sizes)

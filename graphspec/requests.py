@@ -25,15 +25,16 @@ class Request:
 
     `of` are the values wanted (None: those that the spec declares), `wrt` what they are differentiated
     by.  The kinds "jvp" and "hvp" are derivatives along directions, which the caller gives for each of
-    `wrt`: of the values, or of the gradient.  `cotangents` are the objectives whose cotangent the caller
-    gives; with `ones` the others that are not scalars have a cotangent of ones.  `values` adds the values
-    of the objectives, `updates` the new values of buffers.  `per_example` asks for the gradient of each
-    example, or its norm, along the symbol `batch` (None: the one that leads the objective's inputs).
+    `wrt`: of the values, or of the gradient; "rows" and "columns" are blocks of a Jacobian.  `cotangents`
+    are the objectives whose cotangent the caller gives; with `ones` the others that are not scalars have a
+    cotangent of ones.  `values` adds the values of the objectives, `updates` the new values of buffers.
+    `per_example` asks for the gradient of each example, or its norm, along the symbol `batch` (None: the
+    one that leads the objective's inputs).
     """
 
     of: tuple[str, ...] | None = None
     wrt: tuple[str, ...] = ()
-    kind: Literal["values", "gradients", "jvp", "hvp"] = "values"
+    kind: Literal["values", "gradients", "jvp", "hvp", "rows", "columns"] = "values"
     cotangents: frozenset[str] = frozenset()
     ones: bool = False
     allow_zero: bool = False

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.program import Program
+
+
+def cut(count: int, chunk: int) -> Iterator[tuple[int, int]]:
+    """Parts of a range, start and stop, of at most `chunk` and of sizes that differ by one at most."""
+    parts = max(1, -(-count // chunk))
+    return pairwise(count * k // parts for k in range(parts + 1))
 
 
 def run_in_chunks(
@@ -23,10 +29,8 @@ def run_in_chunks(
     `program_for` gives the program for a number of examples; `axes` says along which axis an array
     holds them, the others are whole for each slice.  Every result leads with the examples.
     """
-    parts = max(1, -(-count // max(1, chunk)))
-    bounds = [count * k // parts for k in range(parts + 1)]  # sizes that differ by one at most
     found: dict[str, Any] = {}
-    for start, stop in pairwise(bounds):
+    for start, stop in cut(count, chunk):
         sliced = {
             name: array[(slice(None),) * axes[name] + (slice(start, stop),)] if name in axes else array
             for name, array in arrays.items()

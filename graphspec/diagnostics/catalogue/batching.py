@@ -138,3 +138,30 @@ def no_batching_rule(op: str, place: Span | None, trace: Trace) -> Diagnostic:
         primary=Label(place, "cannot be computed for many at once") if place else None,
         trace=trace,
     )
+
+
+@diagnostic()
+def one_jacobian(objectives: Sequence[str], names: Sequence[str]) -> Diagnostic:
+    """A Jacobian is asked for of several values, or by several names: it is that of one value by one name.
+
+    `@params` and patterns select several names; ask for each by itself.
+    """
+    what = f"of {', '.join(f'`{o}`' for o in objectives)}" if len(objectives) > 1 else ""
+    by = f"with respect to {', '.join(f'`{n}`' for n in names)}" if len(names) != 1 else ""
+    return finding(
+        f"a Jacobian is that of one value with respect to one name, not {' '.join(filter(None, (what, by)))}",
+        help=("ask for each by itself",),
+    )
+
+
+@diagnostic()
+def jacobian_part(part: str, what: str, size: int, wrong: str) -> Diagnostic:
+    """The rows or columns that are asked for of a Jacobian do not exist.
+
+    A row is an element of the value, a column one of what it is differentiated by, counted in row-major
+    order from 0.
+    """
+    return finding(
+        f"`{part}` asks for {wrong}, but `{what}` has {size} element{'s' if size != 1 else ''}",
+        help=(f"they are counted from 0 to {size - 1}",) if size else (),
+    )

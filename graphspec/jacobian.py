@@ -1,0 +1,93 @@
+"""Jacobians: whole, or some rows and columns, by whichever mode takes fewer passes, in blocks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from graphspec.answers import Array
+from graphspec.diagnostics import GraphSpecError
+from graphspec.diagnostics.catalogue import batching as say
+from graphspec.engine import Engine
+from graphspec.ir import TensorType, evaluate
+from graphspec.jacobian_blocks import BLOCK, COUNT, PLACES, JacobianBlock
+from graphspec.requests import Request
+
+#: some rows or columns, counted in row-major order; None is all of them
+Part: TypeAlias = "slice | int | Sequence[int] | None"
+
+#: bytes that the passes of a block may work in, where the caller does not say how many there are
+WORKSPACE = 64 << 20
+
+
+def jacobian(
+    engine: Engine,
+    of: str,
+    wrt: str,
+    given: Mapping[str, Array],
+    *,
+    rows: Part,
+    cols: Part,
+    chunk: int | None,
+    seed: int,
+    backend: str,
+) -> Array:
+    """The Jacobian of a value: of.shape + wrt.shape; chosen rows or columns are a single axis instead."""
+    from graphspec.runtime.jacobians import Structure, assemble, count_passes
+
+    if chunk is not None and chunk < 1:
+        raise GraphSpecError(say.no_chunks(chunk))
+    bound = engine.bind(Request((of,)), given, seed=seed, backend=backend)
+    block = _block(engine, bound.module, "rows", of, wrt)
+    y, x = (_shape(type, bound.sizes) for type in (block.y, block.x))
+    chosen = _indices("rows", of, rows, y), _indices("cols", wrt, cols, x)
+    by_rows = Structure(y, x, block.links, *chosen)
+    by_columns = Structure(x, y, tuple((a, k) for k, a in block.links), *reversed(chosen))
+    structure = by_rows
+    if count_passes(by_columns) < count_passes(by_rows):
+        structure, block = by_columns, _block(engine, bound.module, "columns", of, wrt)
+    engine.reserve(structure.shape[0] * structure.shape[1] * block.y.dtype.itemsize, backend)
+    if chunk is None:
+        needed = engine.program(bound.module, block, {**bound.sizes, COUNT: 1}, backend).plan.bytes_needed
+        chunk = max(1, WORKSPACE // max(1, needed))
+    arrays = {name: array for name, array in bound.arrays.items() if name in block.inputs}
+
+    def passes(places: Array) -> Array:
+        program = engine.program(bound.module, block, {**bound.sizes, COUNT: len(places)}, backend)
+        return program({**arrays, PLACES: places})[BLOCK]
+
+    matrix = assemble(structure, passes, chunk, block.y.dtype.array_name, backend)
+    if not block.by_rows:
+        matrix = matrix.T
+    lead = y if rows is None else (matrix.shape[0],)
+    return matrix.reshape(*lead, *(x if cols is None else (matrix.shape[1],)))
+
+
+def _block(engine: Engine, module: Any, kind: Any, of: str, wrt: str) -> JacobianBlock:
+    derived = engine.derive(Request((of,), (wrt,), kind), module)
+    assert isinstance(derived, JacobianBlock)
+    return derived
+
+
+def _shape(type: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(evaluate(size, sizes) for size in type.shape)
+
+
+def _indices(part: str, what: str, chosen: Part, shape: tuple[int, ...]) -> list[int] | None:
+    """The flat indices of some rows or columns.  Raises GraphSpecError where there are none of them."""
+    size = 1
+    for n in shape:
+        size *= n
+    if chosen is None:
+        return None
+    if isinstance(chosen, slice):
+        ends = [end for end in (chosen.start, chosen.stop) if end is not None]
+        if any(not 0 <= end <= size for end in ends):
+            first, last = ("" if end is None else end for end in (chosen.start, chosen.stop))
+            raise GraphSpecError(say.jacobian_part(part, what, size, f"`{first}:{last}`"))
+        return list(range(size)[chosen])
+    wanted = [int(chosen)] if isinstance(chosen, int) else [int(index) for index in chosen]
+    wrong = next((index for index in wanted if not 0 <= index < size), None)
+    if wrong is not None:
+        raise GraphSpecError(say.jacobian_part(part, what, size, f"`{wrong}`"))
+    return wanted

@@ -1,0 +1,112 @@
+"""Puts a Jacobian together from blocks of its rows, and leaves its structural zeros alone.
+
+Everything here is about rows; a Jacobian by columns is the transposed one by rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from graphspec.runtime.backends import backend as find_backend
+from graphspec.runtime.chunks import cut
+
+Array: TypeAlias = Any
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A Jacobian of rows of shape `row`, one for each element of shape `lead`.
+
+    `links` are pairs of an axis of `lead` and an axis of `row` along which an element is zero unless it is
+    at one place of both: the rows that differ along linked axes only come from one pass, at the place
+    that they have in common.  `rows` and `columns` are those wanted, as flat indices; None is all.
+    """
+
+    lead: Shape
+    row: Shape
+    links: tuple[tuple[int, int], ...]
+    rows: Any = None
+    columns: Any = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (
+            math.prod(self.lead) if self.rows is None else len(self.rows),
+            math.prod(self.row) if self.columns is None else len(self.columns),
+        )
+
+    def passes(self) -> tuple[Any, Any, list[Any]]:
+        """The places of the passes, which of them each wanted row needs, and the row's linked coordinates."""
+        flat = np.arange(math.prod(self.lead)) if self.rows is None else np.asarray(self.rows)
+        at = np.unravel_index(flat, self.lead) if self.lead else ()
+        linked = {k for k, _ in self.links}
+        place = np.zeros(flat.shape, dtype=np.int64)
+        for k, size in enumerate(self.lead):
+            if k not in linked:
+                place = place * size + at[k]
+        places, needs = np.unique(place, return_inverse=True)
+        return places, needs.reshape(-1), [at[k] for k, _ in self.links]
+
+
+def count_passes(structure: Structure) -> int:
+    """How many vector-Jacobian products it takes."""
+    return len(structure.passes()[0])
+
+
+def assemble(
+    structure: Structure, block: Callable[[Array], Array], chunk: int, dtype: str, backend: str
+) -> Array:
+    """The Jacobian as a matrix of the wanted rows and columns.
+
+    `block` gives for some places the rows [count, *row] of their passes; at most `chunk` at a time.
+    """
+    xp = find_backend(backend).xp
+    places, needs, coordinates = structure.passes()
+    matrix = xp.zeros(structure.shape, dtype=dtype)
+    order = np.argsort(needs, kind="stable")
+    for start, stop in cut(len(places), chunk):
+        if start == stop:
+            continue
+        rows = block(xp.asarray(places[start:stop])).reshape(stop - start, -1)
+        wanted = order[np.searchsorted(needs[order], start) : np.searchsorted(needs[order], stop)]
+        _put(xp, structure, matrix, wanted, rows, needs[wanted] - start, [c[wanted] for c in coordinates])
+    return matrix
+
+
+def _put(
+    xp: Any, structure: Structure, matrix: Array, wanted: Any, rows: Array, needs: Any, at: list[Any]
+) -> None:
+    """Write rows into the matrix: row `wanted[i]` is what the pass `needs[i]` has where the coordinates
+    `at` of its linked axes are.
+    """
+    columns = structure.columns
+    if not structure.links:
+        picked = rows[xp.asarray(needs)]
+        matrix[xp.asarray(wanted)] = picked if columns is None else picked[:, xp.asarray(columns)]
+        return
+    if columns is not None:
+        where = np.unravel_index(np.asarray(columns), structure.row)
+        meets = np.ones((len(wanted), len(columns)), dtype=bool)
+        for (_, axis), coordinate in zip(structure.links, at, strict=True):
+            meets &= coordinate[:, None] == where[axis][None, :]
+        i, j = np.nonzero(meets)
+        values = rows[xp.asarray(needs[i]), xp.asarray(np.asarray(columns)[j])]
+        matrix[xp.asarray(wanted[i]), xp.asarray(j)] = values
+        return
+    strides = [math.prod(structure.row[k + 1 :]) for k in range(len(structure.row))]
+    linked = {axis for _, axis in structure.links}
+    first = np.zeros(len(wanted), dtype=np.int64)
+    for (_, axis), coordinate in zip(structure.links, at, strict=True):
+        first += coordinate * strides[axis]
+    rest = np.zeros(1, dtype=np.int64)
+    for axis, size in enumerate(structure.row):
+        if axis not in linked:
+            rest = (rest[:, None] + np.arange(size) * strides[axis]).reshape(-1)
+    places = xp.asarray(first[:, None] + rest)
+    matrix[xp.asarray(wanted)[:, None], places] = rows[xp.asarray(needs)[:, None], places]

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graphspec.diagnostics import Diagnostic, GraphSpecError
-    from graphspec.model import GraphSpecWarning, Model, PrecisionWarning, Step, load, loads, save_params
+    from graphspec.loading import load, loads, save_params
+    from graphspec.model import Model
+    from graphspec.notices import GraphSpecWarning, PrecisionWarning
+    from graphspec.step import Step
 
 __version__ = "0.1.0"
 
@@ -29,9 +32,16 @@ __all__ = [
     "save_params",
 ]
 
-_HOME = dict.fromkeys(__all__, "graphspec.model") | {
+_HOME = {
     "Diagnostic": "graphspec.diagnostics",
     "GraphSpecError": "graphspec.diagnostics",
+    "GraphSpecWarning": "graphspec.notices",
+    "Model": "graphspec.model",
+    "PrecisionWarning": "graphspec.notices",
+    "Step": "graphspec.step",
+    "load": "graphspec.loading",
+    "loads": "graphspec.loading",
+    "save_params": "graphspec.loading",
 }
 
 

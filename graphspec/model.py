@@ -3,99 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, texts
 from graphspec.compiler import DERIVATIVE, Derived, Settings, Spec, cotangent_of, direction_of
-from graphspec.diagnostics import Diagnostic, GraphSpecError
+from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.engine import Engine
-from graphspec.ir import DType, Graph
+from graphspec.ir import Graph
+from graphspec.jacobian import Part, jacobian
 from graphspec.lowering.module import Module
+from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
 from graphspec.step import Step, step_request
 
 if TYPE_CHECKING:
     from graphspec.verdicts import GradcheckReport
 
-Mode: TypeAlias = Literal["eval", "train"]
-Notify: TypeAlias = Callable[[Diagnostic], None]
-
 #: what is computed of every example, if that is asked for
 Form: TypeAlias = "Literal['gradients', 'norms'] | None"
-
-
-class GraphSpecWarning(UserWarning):
-    """Something in a spec or in data that is legal and hardly meant."""
-
-
-class PrecisionWarning(GraphSpecWarning):
-    """Data were rounded to the smaller dtype that the spec declares."""
-
-
-def load(
-    path: str | os.PathLike[str],
-    *,
-    dims: Mapping[str, int] | None = None,
-    consts: Mapping[str, Any] | None = None,
-    dtype: str | None = None,
-    mode: Mode = "eval",
-    simplify: bool = True,
-    verify: bool = False,
-    notify: Notify | None = None,
-    max_memory: int | None = None,
-) -> Model:
-    """Compile the spec in a file.
-
-    `dims` and `consts` set what the spec leaves open or gives a default; `dtype="f64"` compiles
-    everything that floats in double precision; `mode` is what `training` is in the spec.
-    `simplify=False` runs graphs as they are written, `verify=True` checks them after each pass of the
-    compiler.  Warnings and notes go to `notify`; without it, warnings become Python's.  `max_memory` is how
-    many bytes a request may take; without it, four fifths of what the machine has left.
-
-    Raises GraphSpecError with every error of the spec.
-    """
-    settings = _settings(dims, consts, dtype, mode)
-    return Model(
-        Spec(os.fspath(path)),
-        settings,
-        simplify=simplify,
-        verify=verify,
-        notify=notify,
-        max_memory=max_memory,
-    )
-
-
-def loads(
-    text: str,
-    *,
-    base: str | os.PathLike[str] | None = None,
-    dims: Mapping[str, int] | None = None,
-    consts: Mapping[str, Any] | None = None,
-    dtype: str | None = None,
-    mode: Mode = "eval",
-    simplify: bool = True,
-    verify: bool = False,
-    notify: Notify | None = None,
-    max_memory: int | None = None,
-) -> Model:
-    """Compile a spec given as text, as `load` does; its imports and data files lie below `base`."""
-    spec = Spec(None, text, None if base is None else os.fspath(base))
-    settings = _settings(dims, consts, dtype, mode)
-    return Model(spec, settings, simplify=simplify, verify=verify, notify=notify, max_memory=max_memory)
-
-
-def save_params(path: str | os.PathLike[str], params: Mapping[str, Array]) -> None:
-    """Write arrays by name to a `.safetensors` or `.npz` file, whole or not at all.
-
-    Raises GraphSpecError where it cannot be written.
-    """
-    from graphspec.runtime.parameters import save_arrays
-
-    save_arrays(path, params)
 
 
 class Model:
@@ -122,7 +49,7 @@ class Model:
         notify: Notify | None,
         max_memory: int | None,
     ) -> None:
-        self._notify = notify or _warn
+        self._notify = notify or warn
         self._mode: str = "train" if settings.training else "eval"
         self._engine = Engine(
             spec, settings, simplify=simplify, verify=verify, notify=self._notify, max_memory=max_memory
@@ -427,6 +354,49 @@ class Model:
         norms: dict[str, Any] = as_asked(of, found)
         return norms
 
+    def jacobian(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        of: str,
+        wrt: str,
+        *,
+        rows: Part = None,
+        cols: Part = None,
+        chunk: int | None = None,
+        seed: int = 0,
+        backend: str | None = None,
+    ) -> Array:
+        """The derivative of every element of a value by every element of `wrt`: of.shape + wrt.shape.
+
+        `rows` are elements of the value, `cols` of `wrt`, counted in row-major order: a slice, a number or
+        numbers; what is chosen is a single axis of the result.  Rows or columns are computed, whichever
+        take fewer passes, at most `chunk` at a time (without it, as many as little memory holds).  What is
+        zero by the structure of the graph is not computed: other examples of a batch, the other elements of
+        elementwise functions.
+        """
+        given = self._given(Request((of,)), params, inputs)
+        where = backend or backend_of(given)
+        return jacobian(
+            self._engine, of, wrt, given, rows=rows, cols=cols, chunk=chunk, seed=seed, backend=where
+        )
+
+    def hessian(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: str,
+        of: str | None = None,
+        *,
+        chunk: int | None = None,
+        seed: int = 0,
+        backend: str | None = None,
+    ) -> Array:
+        """The second derivatives of a scalar objective: wrt.shape + wrt.shape."""
+        (objective,) = self.objectives(of)
+        gradient = f"grad({objective}, {wrt})"
+        return self.jacobian(params, inputs, gradient, wrt, chunk=chunk, seed=seed, backend=backend)
+
     def gradcheck(
         self,
         params: Mapping[str, Array],
@@ -600,30 +570,5 @@ class Model:
             raise GraphSpecError(say.argument_in_wrong_place(wrong, declared[wrong[0]].kind, place, expected))
 
 
-def _settings(
-    dims: Mapping[str, int] | None, consts: Mapping[str, Any] | None, dtype: str | None, mode: str
-) -> Settings:
-    if mode not in ("eval", "train"):
-        raise ValueError(f'mode is "eval" or "train", not {mode!r}')
-    floats = {d.value: d for d in DType if d.is_float}
-    if dtype is not None and dtype not in floats:
-        raise ValueError(f"dtype is one of {', '.join(floats)}, not {dtype!r}")
-    sets = {**(consts or {}), **(dims or {})}
-    return Settings(sets, floats[dtype] if dtype else None, mode == "train")
-
-
 def _is_ones(cotangent: object) -> bool:
     return isinstance(cotangent, str) and cotangent == "ones"
-
-
-def _warn(diagnostic: Diagnostic) -> None:
-    """Warnings of a spec and of data as Python's warnings, at the line outside that called us."""
-    from graphspec.diagnostics.render import render_text
-
-    if diagnostic.severity != "warning":
-        return
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("graphspec"):
-        level, frame = level + 1, frame.f_back
-    category = PrecisionWarning if diagnostic.id == "precision-narrowed" else GraphSpecWarning
-    warnings.warn(render_text(diagnostic), category, stacklevel=level)

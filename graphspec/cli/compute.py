@@ -219,7 +219,7 @@ def load_model(
     max_memory: int | None = None,
 ) -> Model:
     from graphspec.diagnostics.catalogue import requests as say
-    from graphspec.model import load
+    from graphspec.loading import load
 
     model = load(
         spec,
@@ -307,7 +307,7 @@ def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _write(out: Path | None, arrays: Mapping[str, Any]) -> None:
-    from graphspec.model import save_params
+    from graphspec.loading import save_params
 
     if out is not None:
         save_params(out, arrays)

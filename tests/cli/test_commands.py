@@ -381,12 +381,12 @@ def test_the_mode_is_a_note_where_it_matters(tmp_path: Path) -> None:
 def test_a_bug_is_a_traceback_and_asks_for_a_report(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from graphspec import cli, model
+    from graphspec import cli, loading
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(model, "load", broken)
+    monkeypatch.setattr(loading, "load", broken)
     monkeypatch.setattr("sys.argv", ["graphspec", "check", str(small)])
     with pytest.raises(SystemExit) as stop:
         cli.main()

@@ -51,12 +51,12 @@ def complete_set(ctx: typer.Context, incomplete: str) -> Suggested:
 
 
 def complete_input(ctx: typer.Context, incomplete: str) -> Suggested:
-    """`--draw` and `--input`: what the spec declares as input or noise."""
+    """`--draw`: what the spec declares as input."""
     module = _module(ctx)
     if module is None:
         return []
-    found = [(d.name, f"{d.kind} {d.value.type}") for d in module.declared.values()]
-    return list(_beginning_with(incomplete, (x for x in found if x[1].startswith(("input", "noise")))))
+    inputs = [(d.name, str(d.value.type)) for d in module.declared.values() if d.kind == "input"]
+    return list(_beginning_with(incomplete, inputs))
 
 
 def complete_id(incomplete: str) -> Suggested:
@@ -78,7 +78,8 @@ def _module(ctx: typer.Context) -> Module | None:
     from graphspec.compiler import Settings, Spec, load
     from graphspec.diagnostics import GraphSpecError
 
-    path = ctx.params.get("spec")
+    # an option that still lacks its value keeps the parser from the arguments: these are left over then
+    path = ctx.params.get("spec") or next(iter(ctx.args), None)
     if path is None:
         return None
     given = dict(text.split("=", 1) for text in ctx.params.get("set") or () if "=" in text)

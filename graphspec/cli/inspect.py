@@ -12,6 +12,7 @@ import typer
 from graphspec.cli import options
 from graphspec.cli.complete import complete_function, complete_id, complete_wrt
 from graphspec.cli.compute import load_model
+from graphspec.cli.documents import DOCUMENT, RESULTS, schema_page
 from graphspec.cli.report import Report
 
 if TYPE_CHECKING:
@@ -124,6 +125,10 @@ def explain(
 ) -> None:
     """Explain a diagnostic, or list all of them."""
     with Report("explain", as_json=json) as report:
+        if id == "json":
+            report.line(schema_page())
+            report.result = {"schema": {"document": DOCUMENT, "results": RESULTS}}
+            return
         from graphspec.diagnostics import GraphSpecError
         from graphspec.diagnostics.catalogue import catalogue
         from graphspec.diagnostics.catalogue.requests import unknown_diagnostic

@@ -1,9 +1,9 @@
 """From a file to a program: the phases, in their order.
 
-    text -> lower -> push selections -> expand gradients -> differentiate -> push selections
+    text -> lower -> push selections -> expand gradients -> differentiate
     `load`           `derive`
-         -> optimise -> plan and emit -> run
-            `simplify`  `assemble`       the program
+         -> optimise, push once more -> plan and emit -> run
+            `simplify`                  `assemble`       the program
 
 Up to `simplify` sizes are symbols; a program is made for one set of numbers.
 """
@@ -122,7 +122,7 @@ def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
     if request.kind == "values":
         values = find_values(module, request.of)
         graph = _Expansion(module, values, {}, request, push).graph
-        return _answer(module, graph, {name: graph.outputs[name] for name in values}, {}, request, push=push)
+        return _answer(module, graph, {name: graph.outputs[name] for name in values}, {}, request)
     objectives = find_objectives(module, request.of)
     targets = find_targets(module, request.wrt)
     wanted = {name: module.values[name] for target in targets for name in target.names}
@@ -131,13 +131,12 @@ def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
     outputs = {name: graph.outputs[name] for name in objectives}
     if request.kind == "jvp":
         forward = _push_forward(expansion, outputs, _directions(graph, wanted))
-        return _answer(module, graph, {}, forward, request, push=push)
+        return _answer(module, graph, {}, forward, request)
     gradients, graph, notes = _gradients(expansion, outputs, targets, request)
     if request.kind == "hvp":
         products = _along(graph, gradients, _directions(graph, wanted))
-        return _answer(module, graph, {}, products, request, notes, push=push)
-    values = outputs if request.values else {}
-    return _answer(module, graph, values, gradients, request, notes, push=push)
+        return _answer(module, graph, {}, products, request, notes)
+    return _answer(module, graph, outputs if request.values else {}, gradients, request, notes)
 
 
 @_collector_at_rest()
@@ -360,8 +359,6 @@ def _answer(
     gradients: Gradients,
     request: Request,
     notes: Sequence[Diagnostic] = (),
-    *,
-    push: bool,
 ) -> Derived:
     """The graph with the answers as outputs, and of the names those that it contains."""
     outputs = dict(values)
@@ -382,10 +379,7 @@ def _answer(
                 outputs[updates[name]] = value
     needed = set(reachable(outputs.values()))
     names = {name: value for name, value in expanded.names.items() if value.node in needed}
-    graph = Graph(outputs, names)
-    if push:
-        graph = push_selections(graph, _defaults(module), differentiated=True)
-    return Derived(graph, {name: name for name in values}, places, updates, tuple(notes))
+    return Derived(Graph(outputs, names), {name: name for name in values}, places, updates, tuple(notes))
 
 
 def _update_of(buffer: str) -> str:

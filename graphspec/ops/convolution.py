@@ -259,7 +259,7 @@ class ConvolutionInputAdjoint(Sliding):
         first = (part.start + (p - reach)) // s
         covered = part
         if not (part.start + p - first * s).is_static:
-            covered = Span(first * s + (reach - p), part.size + (s - 1))
+            covered = Span(first * s + (reach - p), part.size + (s - 1), inside=False)
         padding = (covered.start + p - first * s).number
         if not isinstance(padding, int):
             return None

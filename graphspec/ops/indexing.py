@@ -134,7 +134,6 @@ class Indexed(Op):
     name = "indexing"
     axis: int
     sizes: tuple[Size, ...]
-    is_internal = True
     kernel = "indexing"
 
     def infer(self, x: TensorType, *indices: TensorType) -> TensorType:
@@ -152,6 +151,12 @@ class Indexed(Op):
 
     def alignment(self, x: TensorType, *indices: TensorType) -> Alignment:
         return tuple((k, *(None,) * len(indices)) for k in range(x.rank))
+
+    @classmethod
+    def make(cls, *operands: Value, axis: int, sizes: tuple[Size, ...]) -> Value:
+        if not operands:
+            raise TypeRuleError("`indexing` needs what was read, and the places that it was read at")
+        return apply(cls(axis, tuple(sizes)), *operands)
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

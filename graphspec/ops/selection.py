@@ -23,7 +23,7 @@ from graphspec.ir.regions import Axis, Position, as_span
 from graphspec.ops.comparison import GreaterEqual, Less, LogicalAnd, where
 from graphspec.ops.construction import Arange
 from graphspec.ops.indexing import Gather
-from graphspec.ops.rules import require_integer
+from graphspec.ops.rules import normal_axis, require_integer
 from graphspec.ops.shape import Reshape, move_axis, spread
 
 CUBE = Box((2, 3, 4))
@@ -43,7 +43,6 @@ class Window(Op):
     axes: tuple[int, ...]
     sizes: tuple[Size, ...]
     fill: float = 0
-    is_internal = True
     is_selection = True
     kernel = "window"
 
@@ -99,6 +98,13 @@ class Window(Op):
             axes[axis] = Span(part.start + Position.at(start), part.size, inside=False)
         needs = (Need(tuple(axes), self.fill), *(Need(()) for _ in starts))
         return Demand(needs, lambda box, *_: box, tuple(made))
+
+    @classmethod
+    def make(cls, *operands: Value, axes: tuple[int, ...], sizes: tuple[Size, ...], fill: float = 0) -> Value:
+        if not operands:
+            raise TypeRuleError("`window` needs a tensor, and where to start on each axis")
+        rank = len(operands[0].shape)
+        return apply(cls(tuple(normal_axis("window", a, rank) for a in axes), tuple(sizes), fill), *operands)
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

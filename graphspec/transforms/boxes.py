@@ -141,7 +141,7 @@ class Reader:
             total = value if total is None else total + value
         if total is None:
             return literal(position.number, DType.I64)
-        return total if position.number == 0 else total + position.number
+        return _shifted(total, position.number)
 
     def _rounded(self, term: Rounded) -> Value:
         value = self._numbers[term.of]
@@ -157,8 +157,7 @@ class Reader:
         key = (rows, size)
         if key not in self._rows:
             index = _wide(self.find(rows.index))
-            index = index if rows.factor == 1 else index * rows.factor
-            index = index if rows.number == 0 else index + rows.number
+            index = _shifted(index if rows.factor == 1 else index * rows.factor, rows.number)
             low, high = literal(0, DType.I64), literal(size - 1, DType.I64)
             index = make("minimum", make("maximum", index, low), high)
             self._rows[key] = make("reshape", index, shape=(rows.size,))
@@ -205,6 +204,12 @@ def _pad(x: Value, cuts: Sequence[_Cut | None], fill: float) -> Value:
     edges = [cut or _Cut(0, 0) for cut in cuts]
     shape = tuple(size + e.before + e.after for size, e in zip(x.shape, edges, strict=True))
     return apply(Embed(shape, tuple(e.before for e in edges), (1,) * len(shape), fill), x)
+
+
+def _shifted(index: Value, number: Size) -> Value:
+    if isinstance(number, int) and number < 0:
+        return index - -number
+    return index if number == 0 else index + number
 
 
 def _wide(index: Value) -> Value:

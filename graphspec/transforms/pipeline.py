@@ -10,6 +10,7 @@ from graphspec.ir import verify as verify_graph
 from graphspec.transforms.drop_taps import drop_taps
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.inline_calls import inline_calls
+from graphspec.transforms.push_selections import push_remaining_selections
 from graphspec.transforms.simplify import simplify
 
 Pass: TypeAlias = "Callable[[Graph], Graph]"
@@ -21,6 +22,7 @@ PASSES: tuple[Pass, ...] = (
     eliminate_dead_code,  # first: most of what the user named is often not asked for
     inline_calls,
     simplify,  # a call's adjoint computes forward values again: here they become one
+    push_remaining_selections,  # after merging: what is there whole anyway is not computed again in boxes
     eliminate_dead_code,  # last: the others leave orphans
 )
 

@@ -28,6 +28,7 @@ from graphspec.ir.sizes import product, surely_at_least
 from graphspec.ops.derivatives import Grad, Jvp
 from graphspec.ops.rounding import StopGradient
 from graphspec.transforms.boxes import Reader, Settled, settle
+from graphspec.transforms.simplify import simplify
 
 #: boxes of one value that are told apart; of more the whole value is made
 MOST_BOXES = 8
@@ -70,6 +71,17 @@ def push_selections(
     maker.make(search.unit(value, whole(len(value.shape))) for value in roots)
     names = {name: found for name, value in graph.names.items() if (found := maker.named(value))}
     return Graph({name: maker.whole(value) for name, value in graph.outputs.items()}, names)
+
+
+def push_remaining_selections(graph: Graph) -> Graph:
+    """Push the selections that differentiation has made or has let through, then simplify what they became.
+
+    Needs all derivatives taken, calls inlined and equal nodes merged.
+
+        g = grad(sum(f(x)), x);  output g[i]   needs the derivative of f at x[i] only
+    """
+    pushed = push_selections(graph, differentiated=True)
+    return graph if pushed is graph else simplify(pushed)
 
 
 #: a value and the box of it that is made

@@ -25,18 +25,17 @@ class StandardLibrary:
 
     def op(self, name: str) -> Function | None:
         """How the op of that name is called."""
-        return None if name in self._hidden else _function(name)
+        return None if name in self._hidden else _function(name, "op")
 
-    def is_block(self, name: str) -> bool:
-        """Whether a block of the library has that name."""
-        known = standard_library().definitions
-        return name not in self._hidden and name in known and known[name].kind == "block"
+    def block(self, name: str) -> Function | None:
+        """How the block of that name is called."""
+        return None if name in self._hidden else _function(name, "block")
 
 
 @cache
-def _function(name: str) -> Function | None:
+def _function(name: str, kind: str) -> Function | None:
     known = standard_library().definitions
-    if name not in known or known[name].kind != "op":
+    if name not in known or known[name].kind != kind:
         return None
     parameters = of_definition(known[name]).parameters
     return Function(

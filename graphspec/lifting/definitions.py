@@ -63,7 +63,7 @@ class Definitions:
         name, body = _original(node.op.definition), node.op.body
         inner = reachable(body.results, frozenset(body.parameters))
         size = sum(not isinstance(n.op, Input | Literal) for n in inner)
-        if self._library.is_block(name):
+        if self._library.block(name):
             limit = SMALL * len(body.results)
         else:  # the adjoint of a reshape is a reshape
             limit = 1 if name != node.op.definition and self._library.op(name) else 0
@@ -202,13 +202,20 @@ def _library_call(
     given = dict(zip(labels, operands, strict=True))
     positional = [given[name] for name in function.required if name in given]
     named = {name: given[name].text for name in function.optional if name in given}
+    named |= statics_of(made, function, size)
+    return call(made.definition, positional, named)
+
+
+def statics_of(made: Call, function: Function, size: Callable[[Size], Text]) -> dict[str, str]:
+    """The static arguments of a call that differ from their defaults, as texts."""
     values = dict(made.statics)
+    shown: dict[str, str] = {}
     for name, default in function.statics.items():
         value = values[name]
         if default is UNKNOWN or not _same(value, default):
             is_one = isinstance(value, tuple) and len(set(value)) == 1 and (name != "axis" or len(value) == 1)
-            named[name] = static_text(value[0] if is_one else value, size)
-    return call(made.definition, positional, named)
+            shown[name] = static_text(value[0] if is_one else value, size)
+    return shown
 
 
 def _same(value: object, default: object) -> bool:

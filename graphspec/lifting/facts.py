@@ -26,7 +26,7 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """How an op of the standard library is called.
+    """How an op or a block of the standard library is called.
 
     `required` and `optional` are its tensors; `statics` are the other parameters with their defaults,
     `UNKNOWN` where there is none, or none that is a plain value.
@@ -46,8 +46,8 @@ class Library(Protocol):
     def op(self, name: str) -> Function | None:
         """How the op of that name is called; None where the library has no such op."""
 
-    def is_block(self, name: str) -> bool:
-        """Whether a block of the library has that name."""
+    def block(self, name: str) -> Function | None:
+        """How the block of that name is called; None where the library has no such block."""
 
 
 class NoLibrary:
@@ -56,8 +56,8 @@ class NoLibrary:
     def op(self, name: str) -> Function | None:
         return None
 
-    def is_block(self, name: str) -> bool:
-        return False
+    def block(self, name: str) -> Function | None:
+        return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from graphspec.diagnostics import Source
-from graphspec.ir import Graph, Input, Literal, Node, Tap, Value, reachable
+from graphspec.ir import Graph, Input, Literal, Node, Tap, Value
 from graphspec.lifting.definitions import Definitions
 from graphspec.lifting.facts import Declaration, Facts
-from graphspec.lifting.scope import GENERATED, Scope
+from graphspec.lifting.naming import forward_nodes, names_of, output_paths, path_of
+from graphspec.lifting.scope import Scope
 from graphspec.lifting.spelling import call, type_text
 from graphspec.ops.derivatives import Grad
 from graphspec.syntax.format import format_text
-
-_PATH = re.compile(r"[A-Za-z_]\w*(\.([A-Za-z_]\w*|[0-9]+))*\Z")
 
 
 def print_graph(graph: Graph, facts: Facts | None = None) -> str:
@@ -41,7 +39,7 @@ class _Printer:
         self.aliases: dict[Value, list[str]] = {}
         self.has_taps = any(isinstance(node.op, Tap) for node in self.nodes)
         self.names = self._choose_names()
-        self.forward = self._forward_nodes()
+        self.forward = forward_nodes(self.graph, self.outputs)
 
     def text(self) -> str:
         self.definitions.prepare(self.nodes, self._differentiated())
@@ -72,32 +70,18 @@ class _Printer:
 
     def _choose_names(self) -> dict[Value, str]:
         """One name for each value that has any; the others are aliases, which become statements."""
-        candidates: dict[Value, list[str]] = {}
-        for name, value in self.graph.names.items():
-            if _PATH.match(name):
-                candidates.setdefault(value, []).append(name)
-        owned = {name: value for value, names in candidates.items() for name in names}
-        for name, value in self.outputs.items():
-            if owned.get(name) is not value:
-                candidates.setdefault(value, []).append(name)
+        known = names_of(self.graph, self.outputs)
+        owned = {name for names in known.values() for name in names}
         chosen: dict[Value, str] = {}
-        for node in self.nodes:
-            for value in node.values:
-                names = candidates.get(value, [])
-                if isinstance(node.op, Input):
-                    names = [path_of(node.op.label), *names]
-                if not names or isinstance(node.op, Literal):
-                    self.aliases[value] = [n for n in names if n in self.outputs]
-                    continue
-                first = next((n for n in names if self.outputs.get(n) is value), None)
-                first = first or min(names, key=lambda n: (bool(GENERATED.match(n)), _depth(n)))
-                first = names[0] if isinstance(node.op, Input) else first
-                chosen[value] = first
-                rest = [n for n in dict.fromkeys(names) if n != first]
-                self.aliases[value] = [n for n in rest if n in self.outputs or self._is_alias(n, owned)]
+        for value, names in known.items():
+            if isinstance(value.node.op, Literal):
+                self.aliases[value] = [n for n in names if n in self.outputs]
+                continue
+            chosen[value], *rest = names
+            self.aliases[value] = [n for n in rest if n in self.outputs or self._is_alias(n, owned)]
         return chosen
 
-    def _is_alias(self, name: str, owned: dict[str, Value]) -> bool:
+    def _is_alias(self, name: str, owned: set[str]) -> bool:
         """Whether a further name gets a line of its own.
 
         An argument of an application has its name anyway (`conv1.x`; where the taps are gone, any name
@@ -107,11 +91,6 @@ class _Printer:
             return False
         owner, _, last = name.rpartition(".")
         return self.has_taps or owner not in owned or last.isdigit()
-
-    def _forward_nodes(self) -> frozenset[Node]:
-        """What is there without the gradients, whose names begin with `d.`"""
-        named = {**self.graph.names, **self.outputs}
-        return frozenset(reachable(v for name, v in named.items() if not name.startswith("d.")))
 
     # --- statements ---------------------------------------------------------------------------------
 
@@ -168,32 +147,3 @@ class _Printer:
                 continue  # it is there for train mode
             line = f"{said.word} {path_of(label)}: {type_text(node.types[0])}"
             yield f"{line} {said.beginning}".rstrip()
-
-
-def _depth(name: str) -> int:
-    """How many words stand before the last: `a` is simpler than `a.ln`, `stage` no simpler than `stage.3`."""
-    return sum(not part.isdigit() for part in name.split("."))
-
-
-def output_paths(outputs: Iterable[str]) -> dict[str, str]:
-    """A name that the language can say for each output: `d nll / d fc1.weight` is `d.fc1.weight`.
-
-    Where several objectives are differentiated, it is `d.nll.fc1.weight`.
-    """
-    found = {name: re.match(r"d (.+) / d (.*)\Z", name) for name in outputs}
-    several = len({match[1] for match in found.values() if match}) > 1
-    paths: dict[str, str] = {}
-    for name, match in found.items():
-        path = path_of(name if match is None else ".".join(["d", *([match[1]] if several else []), match[2]]))
-        while path in paths.values():
-            path += "_"
-        paths[name] = path
-    return paths
-
-
-def path_of(name: str) -> str:
-    """A name as a path: what is no letter, digit or dot is left out."""
-    if _PATH.match(name):
-        return name
-    cleaned = re.sub(r"[^\w.]+", ".", name).strip(".")
-    return cleaned if _PATH.match(cleaned) else "_" + re.sub(r"\W", "_", cleaned)

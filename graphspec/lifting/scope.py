@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from graphspec.ir import Call, DType, Input, Literal, Node, Size, Tap, Value, symbols
 from graphspec.lifting import spelling
+from graphspec.lifting.naming import GENERATED
 from graphspec.lifting.spelling import Text
 from graphspec.ops.derivatives import Grad
 from graphspec.ops.shape import BroadcastTo, Reshape, Slice
@@ -17,9 +17,6 @@ from graphspec.ops.shape import BroadcastTo, Reshape, Slice
 WIDTH, FOLDED = 98, 72
 #: operations in one expression
 WEIGHT = 7
-
-#: the names that values get which have none
-GENERATED = re.compile(r"[gh][0-9]+\Z")
 
 Speller = Callable[[Node, Sequence[Text]], Text]
 

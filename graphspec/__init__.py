@@ -13,34 +13,61 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graphspec.diagnostics import Diagnostic, GraphSpecError
+    from graphspec.ir import Box, DType, Op, Sample, TensorType, TypeRuleError, Value
+    from graphspec.ir.plugins import call
     from graphspec.loading import load, loads, save_params
+    from graphspec.lowering.plugins import op
     from graphspec.model import Model
     from graphspec.notices import GraphSpecWarning, PrecisionWarning
+    from graphspec.runtime.kernels import kernel
     from graphspec.step import Step
+    from graphspec.verdicts import GradcheckReport
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Box",
+    "DType",
     "Diagnostic",
+    "GradcheckReport",
     "GraphSpecError",
     "GraphSpecWarning",
     "Model",
+    "Op",
     "PrecisionWarning",
+    "Sample",
     "Step",
+    "TensorType",
+    "TypeRuleError",
+    "Value",
+    "call",
+    "kernel",
     "load",
     "loads",
+    "op",
     "save_params",
 ]
 
 _HOME = {
+    "Box": "graphspec.ir",
+    "DType": "graphspec.ir",
     "Diagnostic": "graphspec.diagnostics",
+    "GradcheckReport": "graphspec.verdicts",
     "GraphSpecError": "graphspec.diagnostics",
     "GraphSpecWarning": "graphspec.notices",
     "Model": "graphspec.model",
+    "Op": "graphspec.ir",
     "PrecisionWarning": "graphspec.notices",
+    "Sample": "graphspec.ir",
     "Step": "graphspec.step",
+    "TensorType": "graphspec.ir",
+    "TypeRuleError": "graphspec.ir",
+    "Value": "graphspec.ir",
+    "call": "graphspec.ir.plugins",
+    "kernel": "graphspec.runtime.kernels",
     "load": "graphspec.loading",
     "loads": "graphspec.loading",
+    "op": "graphspec.lowering.plugins",
     "save_params": "graphspec.loading",
 }
 

@@ -284,6 +284,11 @@ class _MadeAt:
         _HERE.origin = self.before
 
 
+def current_origin() -> Origin | None:
+    """The origin that a node made now would carry."""
+    return _HERE.origin
+
+
 def made_at(origin: Origin | None) -> AbstractContextManager[None]:
     """Nodes made inside carry this origin."""
     return _MadeAt(origin)

@@ -9,8 +9,9 @@ from importlib import resources
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
 from graphspec.diagnostics.catalogue import files as say
+from graphspec.lowering import plugins, signatures
 from graphspec.lowering.context import Failed, Frame, LayerRef, Namespace
-from graphspec.lowering.signatures import is_primitive, primitives
+from graphspec.lowering.signatures import primitives
 from graphspec.syntax import ast
 from graphspec.syntax.index import index
 from graphspec.syntax.parser import parse_definition
@@ -70,6 +71,11 @@ def find(name: str, frame: Frame) -> tuple[ast.Definition, Namespace] | None:
         return frame.home.definitions[name], frame.home
     std = standard_library()
     return (std.definitions[name], std) if name in std.definitions else None
+
+
+def is_primitive(name: str) -> bool:
+    """Whether a function of that name is no definition: one of graphspec's, or one that a package offers."""
+    return signatures.is_primitive(name) or (plugins.load() and signatures.is_primitive(name))
 
 
 def function_exists(name: str, frame: Frame) -> bool:

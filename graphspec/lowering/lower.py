@@ -13,7 +13,7 @@ from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import DType, Origin, Size, Value, made_at
 from graphspec.ir.sizes import collect_assumptions
-from graphspec.lowering import declarations, expressions, statements
+from graphspec.lowering import declarations, expressions, plugins, statements
 from graphspec.lowering.bodies import publish, register
 from graphspec.lowering.context import POISON, Context, Errors, Exhausted, Failed, Frame, fail
 from graphspec.lowering.definitions import read_source
@@ -69,13 +69,16 @@ def lower_source(
     file, syntax_errors = parse_partial(source)
     if file is None:
         raise GraphSpecError(syntax_errors)
+    failed_before = plugins.failures()
     ctx, frame = _lower(file, Context(training, dtype, sets, folder=folder), path)
     while ctx.errors.met and ctx.structural.keys() > ctx.numbers.keys():
         numbers = dict(ctx.structural)
         ctx, frame = _lower(file, Context(training, dtype, sets, folder=folder, numbers=numbers), path)
     errors = syntax_errors + ctx.errors.found
     if errors:
-        raise GraphSpecError(sorted(errors, key=lambda found: _place(found, source)))
+        asked = any(found.id == "unknown-function" for found in errors)
+        places = sorted(errors, key=lambda found: _place(found, source))
+        raise GraphSpecError((*places, *(plugins.failures() if asked else ())))
     return Module(
         source.name,
         {name: value for name, value in ctx.values.items() if isinstance(value, Value)},
@@ -86,7 +89,7 @@ def lower_source(
         frame.home.consts,
         ctx.structural,
         tuple(ctx.checks),
-        (*unused(file, frame), *_cannot_tell(ctx.checks)),
+        (*unused(file, frame), *_cannot_tell(ctx.checks), *plugins.failures()[len(failed_before) :]),
         ctx.mode_matters,
         frame,
         file.doc,

@@ -18,6 +18,7 @@ from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
+from graphspec.runtime.foreign import failed, require_sound
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
 from graphspec.runtime.link import LONG, Linked
@@ -49,6 +50,7 @@ class Program:
         self.backend: Backend = find_backend(backend)
         self.plan: Plan = plan(graph, env, overwrite=watch is None)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
+        require_sound(self.plan, backend)
         self._order = tuple(self.plan.inputs)
         self._nodes: Mapping[int, Node] = {}
         self._file = f"<graphspec program {next(_NUMBER)}>"
@@ -136,7 +138,10 @@ class Program:
             arena = self.backend.empty_bytes(self.plan.arena_bytes)
         except MemoryError:
             raise GraphSpecError(out_of_memory(self.plan.arena_bytes, self.backend.device)) from None
-        return self._bind(arena, self.backend.xp)
+        try:
+            return self._bind(arena, self.backend.xp)
+        except Exception as error:
+            self._explain(error, self._node_of(error))
 
     def _explain(self, error: Exception, node: Node | None) -> NoReturn:
         """Raise the user's mistake as a diagnostic, and a mistake of ours with the node it happened in."""
@@ -154,6 +159,8 @@ class Program:
             ) from None
         if isinstance(error, MemoryError):
             raise GraphSpecError(out_of_memory(self.plan.bytes_needed, self.backend.device)) from None
+        if node is not None and node.op.plugin and not isinstance(error, GraphSpecError):
+            raise failed(error, node) from error
         if node is not None and not isinstance(error, GraphSpecError):
             place = f", made at {node.origin.span}" if node.origin else ""
             shapes = ", ".join(str(self.plan.types[value]) for value in node.inputs)

@@ -20,6 +20,7 @@ AREAS = (
     "derivatives",
     "batching",
     "checks",
+    "plugins",
     "requests",
     "data",
 )

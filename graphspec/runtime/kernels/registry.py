@@ -9,20 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from graphspec.diagnostics import GraphSpecError
+from graphspec.diagnostics.catalogue.plugins import op_name_taken
+
 KERNELS: dict[tuple[str, str], Callable[..., None]] = {}
 
 F = TypeVar("F", bound=Callable[..., None])
 
 
 def kernel(name: str, backend: str = "common") -> Callable[[F], F]:
-    """Register a kernel for "numpy", for "cupy", or ("common") for both."""
+    """Register a kernel for "numpy", for "cupy", or ("common") for both.
+
+    The same function may be registered again (a cell of a notebook); another one may not take its name.
+    """
 
     def register(function: F) -> F:
-        assert (name, backend) not in KERNELS, f"two kernels are called {name} on {backend}"
+        known = KERNELS.get((name, backend))
+        if known is not None and _place(known) != _place(function):
+            other = f"a kernel of the module `{known.__module__}`"
+            raise GraphSpecError(op_name_taken(name, "the kernel", function.__module__, other))
         KERNELS[name, backend] = function
         return function
 
     return register
+
+
+def _place(function: Callable[..., Any]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
 
 
 def find_kernel(name: str, backend: str) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, 
 from graphspec.compiler import DERIVATIVE, Derived, Settings, Spec, cotangent_of, direction_of
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
+from graphspec.diagnostics.catalogue.batching import needless_batch
 from graphspec.engine import Engine
 from graphspec.ir import Graph
 from graphspec.jacobian import Part, jacobian
@@ -336,6 +337,7 @@ class Model:
         chunk: int | None = None,
         seed: int = 0,
         backend: str | None = None,
+        check_finite: bool = False,
     ) -> dict[str, Any]:
         """The Euclidean norm of every example's gradient, by name: of what `grad(per_example=True)` gives.
 
@@ -348,8 +350,8 @@ class Model:
             self._cotangents(of, cotangent),
             seed,
             backend,
-            check_finite=False,
-            chunk=chunk,
+            check_finite,
+            chunk,
         )
         norms: dict[str, Any] = as_asked(of, found)
         return norms
@@ -490,6 +492,8 @@ class Model:
         per_example: Form = None,
         batch: str | None = None,
     ) -> Request:
+        if batch is not None and per_example is None:
+            raise GraphSpecError(needless_batch(batch))
         return Request(
             texts(of),
             texts(wrt) or (),

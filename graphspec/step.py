@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from graphspec.answers import Array, Names, as_asked, by_objective, texts
 from graphspec.compiler import Derived, cotangent_of
+from graphspec.diagnostics import GraphSpecError
+from graphspec.diagnostics.catalogue.batching import needless_batch
 from graphspec.lowering.module import Module
 from graphspec.requests import Request, find_objectives
 
@@ -72,6 +74,8 @@ def step_request(
     module: Module, wrt: tuple[str, ...], of: Names | None, per_example: bool, batch: str | None
 ) -> Request:
     """The request of a step, which takes a cotangent for each objective that needs one."""
+    if batch is not None and not per_example:
+        raise GraphSpecError(needless_batch(batch))
     weighted: list[str] = []
     if wrt and per_example:
         from graphspec.per_example import find_weighted

@@ -18,13 +18,14 @@ from graphspec.cli.compute import forward, grad, init
 from graphspec.cli.emit import emit
 from graphspec.cli.fmt import fmt
 from graphspec.cli.inspect import check, explain, ops, show
+from graphspec.cli.jacobian import jacobian
 from graphspec.cli.options import app
 from graphspec.cli.report import INTERRUPTED
 
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70
 
-for command in (check, show, forward, grad, gradcheck, emit, init, fmt, explain, ops):
+for command in (check, show, forward, grad, jacobian, gradcheck, emit, init, fmt, explain, ops):
     app.command()(command)
 
 

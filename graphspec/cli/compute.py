@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphspec.cli import options
+from graphspec.cli.cotangents import Cotangents, read_cotangents
 from graphspec.cli.report import Report
 
 if TYPE_CHECKING:
@@ -80,17 +81,14 @@ def forward(
             parameters, inputs, of=of, seed=seed, backend=backend.value, check_finite=check_finite
         )
         report.result = {"values": report.arrays(values)}
-        _write(out, values)
+        write(out, values)
 
 
 def grad(
     spec: options.SpecPath,
     wrt: options.Wrt,
     of: options.Of = None,
-    cotangent: Annotated[
-        str | None,
-        typer.Option("--cotangent", metavar="FILE|ones", help="Weights of an objective that is no scalar."),
-    ] = None,
+    cotangent: Cotangents = None,
     data: options.Data = None,
     input: options.InputFiles = None,
     take: options.Take = None,
@@ -107,6 +105,10 @@ def grad(
     allow_zero: Annotated[
         bool, typer.Option("--allow-zero", help="Zeros where the objective does not depend on a name.")
     ] = False,
+    per_example: options.PerExample = False,
+    per_example_norms: options.PerExampleNorms = False,
+    batch: options.Batch = None,
+    chunk: options.Chunk = None,
     check_finite: options.CheckFinite = False,
     max_memory: options.MaxMemory = None,
     out: options.Out = None,
@@ -118,6 +120,8 @@ def grad(
 
     Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
     """
+    if per_example and per_example_norms:
+        raise typer.BadParameter("gradients or their norms, not both", param_hint="--per-example-norms")
     parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
     given = given_by(data, input, take, draw, parameter_file, seed, backend)
     limit = options.read_bytes(max_memory)
@@ -129,9 +133,32 @@ def grad(
             report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
         )
         objectives = model.objectives(of)
-        weights = _cotangents(cotangent, objectives)
-        needed = model.needs(objectives, targets, cotangent=weights, allow_zero=allow_zero)
+        weights = read_cotangents(cotangent, objectives)
+        each = per_example or per_example_norms
+        needed = model.needs(
+            objectives, targets, cotangent=weights, allow_zero=allow_zero, per_example=each, batch=batch
+        )
         parameters, inputs = arguments(report, model, given, needed)
+        if per_example_norms:
+            norms = model.per_example_norms(
+                parameters,
+                inputs,
+                wrt=targets,
+                of=objectives,
+                cotangent=weights,
+                allow_zero=allow_zero,
+                batch=batch,
+                chunk=chunk,
+                seed=seed,
+                backend=backend.value,
+                check_finite=check_finite,
+            )
+            report.result = {"objectives": {}}
+            for objective in objectives:
+                report.line(f"norm of the gradient of {objective}, example by example")
+                report.result["objectives"][objective] = {"norms": report.arrays(norms[objective])}
+            write(out, _flat(norms))
+            return
         values, grads = model.value_and_grad(
             parameters,
             inputs,
@@ -139,6 +166,9 @@ def grad(
             of=objectives,
             cotangent=weights,
             allow_zero=allow_zero,
+            per_example=per_example,
+            batch=batch,
+            chunk=chunk,
             seed=seed,
             backend=backend.value,
             check_finite=check_finite,
@@ -146,12 +176,13 @@ def grad(
         report.result = {"objectives": {}}
         for objective in objectives:
             value = values[objective]
-            report.line(f"gradient of {objective}" + (f" = {float(value):.9g}" if value.ndim == 0 else ""))
+            shown = f" = {float(value):.9g}" if value.ndim == 0 else ""
+            report.line(f"gradient of {objective}" + (", example by example" if per_example else shown))
             report.result["objectives"][objective] = {
                 "value": report.facts(value),
                 "gradients": report.arrays(grads[objective]),
             }
-        _write(out, _flat(grads))
+        write(out, _flat(grads))
 
 
 def init(
@@ -173,7 +204,7 @@ def init(
         model = load_model(report, spec, sets, dtype, options.Mode.eval)
         values = model.init(seed=seed)
         report.result = {"seed": seed, "parameters": report.arrays(values)}
-        _write(out, values)
+        write(out, values)
 
 
 def given_by(
@@ -268,15 +299,15 @@ def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) 
     from graphspec.diagnostics import GraphSpecError
     from graphspec.diagnostics.catalogue import requests as say
     from graphspec.runtime.data import read_array
-    from graphspec.runtime.parameters import read_arrays
+    from graphspec.runtime.parameters import read_arrays, read_header
 
     inputs: dict[str, Any] = {}
     for path in given.archives:
-        found = read_arrays(path)
-        known = {name: array for name, array in found.items() if model.kind(name) in ("input", "noise")}
-        if len(known) < len(found):
-            report.tell(say.extra_arrays(str(path), sorted(found.keys() - known.keys())))
-        inputs |= known
+        there = read_header(path)
+        known = [name for name in there if model.kind(name) in ("input", "noise")]
+        if len(known) < len(there):
+            report.tell(say.extra_arrays(str(path), sorted(there.keys() - set(known))))
+        inputs |= read_arrays(path, known)
     inputs |= {name: read_array(path) for name, path in given.files.items()}
     inputs |= model.default_data([name for name in wanted if name not in inputs and name not in given.draw])
     if given.take is not None:
@@ -287,18 +318,6 @@ def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) 
     return inputs
 
 
-def _cotangents(option: str | None, objectives: list[str]) -> Any:
-    """The cotangents of the option: ones, one array, or arrays by objective from an archive."""
-    from graphspec.runtime.data import read_array
-    from graphspec.runtime.parameters import read_arrays
-
-    if option is None or option == "ones":
-        return option
-    if len(objectives) == 1:
-        return {objectives[0]: read_array(Path(option))}
-    return read_arrays(Path(option))
-
-
 def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Gradients by name; with several objectives by `objective/name`."""
     if len(grads) == 1:
@@ -306,7 +325,7 @@ def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {f"{of}/{name}": g for of, found in grads.items() for name, g in found.items()}
 
 
-def _write(out: Path | None, arrays: Mapping[str, Any]) -> None:
+def write(out: Path | None, arrays: Mapping[str, Any]) -> None:
     from graphspec.loading import save_params
 
     if out is not None:

@@ -112,6 +112,19 @@ MaxMemory = Annotated[
         "--max-memory", metavar="SIZE", help="Refuse what needs more, as in 8GB; else 80% of what is left."
     ),
 ]
+PerExample = Annotated[
+    bool,
+    typer.Option("--per-example", help="The gradient of each example, along a new first axis."),
+]
+PerExampleNorms = Annotated[
+    bool, typer.Option("--per-example-norms", help="The norm of each example's gradient, for each name.")
+]
+Batch = Annotated[
+    str | None, typer.Option("--batch", metavar="DIM", help="Which dim counts the examples, if several may.")
+]
+Chunk = Annotated[
+    int | None, typer.Option("--chunk", metavar="N", min=1, help="At most so many at a time, in less memory.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Write the arrays to a .npz or .safetensors file."),
@@ -176,6 +189,20 @@ def read_take(text: str | None) -> slice | None:
     if rows is None or not colon:
         raise typer.BadParameter(f"{text!r} is not A:B with whole numbers, as in 0:100", param_hint="--take")
     return rows
+
+
+def read_part(text: str | None, option: str) -> slice | list[int] | None:
+    """`A:B` (either end may be left out), a number, or numbers with commas."""
+    if text is None:
+        return None
+    try:
+        if ":" in text:
+            start, _, stop = text.partition(":")
+            return slice(int(start) if start else None, int(stop) if stop else None)
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        reason = f"{text!r} is neither A:B, as in 0:100, nor whole numbers, as in 3 or 0,2,5"
+        raise typer.BadParameter(reason, param_hint=option) from None
 
 
 def _pairs(texts: list[str] | None, option: str, what: str) -> list[tuple[str, str]]:

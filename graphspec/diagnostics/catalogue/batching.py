@@ -114,6 +114,15 @@ def no_example_alone(batch: str, reason: str, *, place: Span | None, trace: Trac
 
 
 @diagnostic()
+def needless_batch(batch: str) -> Diagnostic:
+    """A batch is named, but gradients of single examples are not asked for: without them it means nothing."""
+    return finding(
+        f"`{batch}` is named as the batch, but the gradient of all examples together is asked for",
+        help=("`--per-example` (in Python `per_example=True`) asks for the gradient of every example",),
+    )
+
+
+@diagnostic()
 def no_chunks(chunk: int) -> Diagnostic:
     """Something is to be computed in chunks of the batch that is not, or in chunks of no examples.
 

@@ -452,8 +452,11 @@ def _draw(declared: Declared, sizes: Sizes, seed: int, backend: str) -> Array:
 
 def _size_of(declared: Declared, sizes: Sizes) -> tuple[list[int], int]:
     """The shape of what is drawn, and its bytes.  Raises GraphSpecError where a dim is not known."""
+    from graphspec.runtime.plan import check_rank
+
     assert isinstance(declared.start, Draw)
     type: TensorType = declared.value.type
+    check_rank(type, _span(declared))
     needed = type.symbols.union(*(number_symbols(number) for _, number in declared.start.arguments))
     for name in sorted(needed - sizes.keys()):
         raise GraphSpecError(say.size_not_known(name, _span(declared)))

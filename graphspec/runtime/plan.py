@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from graphspec.diagnostics import Diagnostic, GraphSpecError
-from graphspec.diagnostics.catalogue.data import number_undefined, size_impossible
+from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
+from graphspec.diagnostics.catalogue.data import number_undefined, size_impossible, too_many_axes
 from graphspec.ir import (
     Graph,
     Input,
@@ -25,6 +25,9 @@ from graphspec.ir import (
     reachable,
 )
 from graphspec.runtime.arena import Interval, pack
+
+#: numpy's limit
+MOST_AXES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,12 @@ def nbytes(type: TensorType) -> int:
     size = type.size
     assert isinstance(size, int), f"{type} has a size that is not known"
     return size * type.dtype.itemsize
+
+
+def check_rank(type: TensorType, span: Span | None) -> None:
+    """Raise GraphSpecError where an array would have more axes than numpy allows."""
+    if type.rank > MOST_AXES:
+        raise GraphSpecError(too_many_axes(type.rank, MOST_AXES, span))
 
 
 def plan(graph: Graph, env: Mapping[str, int], *, overwrite: bool = True) -> Plan:
@@ -167,6 +176,7 @@ class _Planner:
     def concrete_type(self, node: Node, type: TensorType) -> TensorType:
         found = self.known_types.get(type)
         if found is None:
+            check_rank(type, node.origin.span if node.origin else None)
             shape = tuple(evaluate(size, self.env) for size in type.shape)
             if any(size < 0 for size in shape):
                 span = node.origin.span if node.origin else None

@@ -117,6 +117,12 @@ def size_impossible(type: str, shape: Sequence[int], dims: str, span: Span | Non
 
 
 @diagnostic()
+def too_many_axes(rank: int, limit: int, span: Span | None) -> Diagnostic:
+    """An array has more axes than numpy can give it, which is 64."""
+    return finding(f"an array has {rank} axes, and at most {limit} are possible", primary=_label(span))
+
+
+@diagnostic()
 def number_undefined(what: str, reason: str, dims: str, span: Span | None) -> Diagnostic:
     """A number that the spec computes from dims does not exist: it divides by zero, say."""
     where = f" where {dims}" if dims else ""

@@ -81,11 +81,13 @@ RESULTS: dict[str, dict[str, Schema]] = {
     "grad": {
         "objectives": {
             "*": {
-                "value": ARRAY,
-                "gradients": {"*": ARRAY},
+                "value?": ARRAY,
+                "gradients?": {"*": ARRAY},
+                "norms?": {"*": ARRAY},
             }
         }
     },
+    "jacobian": {"of": "string", "wrt": "string", "jacobian": ARRAY},
     "gradcheck": {
         "ok": "boolean: whether no derivative is wrong",
         "derivatives": [

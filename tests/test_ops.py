@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-import numpy as np
 import pytest
 
 import graphspec.ops  # noqa: F401  (fills the registry)
 from graphspec import testing
-from graphspec.ir import FUNCTIONS, OPS, DType, Op, Sample, TensorType, reachable
+from graphspec.ir import FUNCTIONS, OPS, DType, Op, Sample, reachable
 from graphspec.runtime.kernels import KERNELS, find_kernel
 
 #: made by the compiler itself, without samples of their own
@@ -85,87 +84,27 @@ def test_wrong_rank_and_wrong_dtype_are_refused_in_a_sentence(sample: Sample) ->
 
 @each_sample
 def test_f32_agrees_with_f64_up_to_rounding(sample: Sample) -> None:
-    single, double = (
-        testing.evaluate([y], inputs)[0].astype("f8")
-        for y, inputs in (
-            testing.apply_sample(sample, testing.draw(sample, dtype)) for dtype in (DType.F32, DType.F64)
-        )
-    )
-    # a few roundings of 6e-8 each, in sums of up to 30 terms
-    np.testing.assert_allclose(single, double, rtol=2e-6, atol=2e-6)
+    testing.check_precision(sample)
 
 
 @each_sample
-def test_operands_need_not_be_contiguous(sample: Sample) -> None:
-    arrays = testing.draw(sample)
-    y, inputs = testing.apply_sample(sample, arrays)
-    (expected,) = testing.evaluate([y], inputs)
-    spaced = [_spaced(array) for array in arrays]
-    (found,) = testing.evaluate([y], dict(zip(inputs, spaced, strict=True)))
-    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-14)
-
-
-def _spaced(array: np.ndarray) -> np.ndarray:
-    """An equal array with gaps between its elements, stored last axis first."""
-    if array.ndim == 0:
-        return array
-    store = np.zeros([2 * n for n in reversed(array.shape)], array.dtype)
-    view = store.transpose()[(slice(None, None, 2),) * array.ndim]
-    view[...] = array
-    return view
-
-
-@each_sample
-def test_a_repeated_operand_counts_as_its_copies(sample: Sample) -> None:
-    arrays = [_constant_along_rows(array) for array in testing.draw(sample)]
-    y, inputs = testing.apply_sample(sample, arrays)
-    copies = dict(zip(inputs, [array.copy() for array in arrays], strict=True))
-    found, expected = testing.evaluate([y], inputs)[0], testing.evaluate([y], copies)[0]
-    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-14)
-
-
-def _constant_along_rows(array: np.ndarray) -> np.ndarray:
-    """The first element of each row repeated with stride 0."""
-    return np.broadcast_to(array[..., :1], array.shape) if array.ndim and array.shape[-1] else array
+def test_operands_may_be_laid_out_in_any_way(sample: Sample) -> None:
+    testing.check_layouts(sample)
 
 
 @each_elementwise_sample
 def test_an_elementwise_op_may_overwrite_an_operand(sample: Sample) -> None:
-    arrays = testing.draw(sample)
-    y, inputs = testing.apply_sample(sample, arrays)
-    (expected,) = testing.evaluate([y], inputs)
-    for i, array in enumerate(arrays):
-        if testing.type_of(array) == y.type:
-            operands = [a.copy() for a in arrays]
-            out = operands[i]
-            if sample.op.kernel:
-                find_kernel(sample.op.kernel, "numpy")(np, out, *operands, **sample.op.attributes())
-            else:
-                names = [f"x{k}" for k in range(len(operands))]
-                exec(sample.op.source(f"x{i}", *names), {"xp": np, **dict(zip(names, operands, strict=True))})
-            np.testing.assert_array_equal(out, expected)
+    testing.check_overwriting(sample)
 
 
 @each_elementwise_sample
 def test_an_elementwise_op_takes_a_number_for_an_operand(sample: Sample) -> None:
-    arrays = testing.draw(sample, DType.F32)
-    types = [testing.type_of(a) for a in arrays]
-    for i, array in enumerate(arrays):
-        if array.size == 0:
-            continue
-        scalar = array.ravel()[0]
-        operands = [np.asarray(scalar) if k == i else a for k, a in enumerate(arrays)]
-        result = sample.op.infer(
-            *(types[k] if k != i else testing.type_of(operands[i]) for k in range(len(types)))
-        )
-        assert isinstance(result, TensorType)
-        with np.errstate(all="ignore"):
-            expected = testing.run(sample.op, operands, result)
-            found = testing.run(
-                sample.op, [scalar.item() if k == i else a for k, a in enumerate(operands)], result
-            )
-        # erf and pow take other ways for one number than for many, which may differ in the last digit
-        np.testing.assert_allclose(found, expected, rtol=3e-7)
+    testing.check_numbers(sample)
+
+
+@each_sample
+def test_a_box_of_the_result_needs_what_the_op_says(sample: Sample) -> None:
+    testing.check_boxes(sample)
 
 
 def test_each_kernel_belongs_to_an_op_and_each_op_finds_its_kernel() -> None:

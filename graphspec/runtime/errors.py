@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class IndexOutOfRange(Exception):  # noqa: N818  (a finding about the data, reported as a diagnostic)
+class IndexOutOfRange(IndexError):  # noqa: N818  (a finding about the data, reported as a diagnostic)
     """An index computed at run time is negative, or not below the size of the axis it indexes."""
 
     def __init__(self, index: int, size: int, axis: int) -> None:

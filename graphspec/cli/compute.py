@@ -112,6 +112,7 @@ def grad(
     check_finite: options.CheckFinite = False,
     max_memory: options.MaxMemory = None,
     out: options.Out = None,
+    plot: options.Plot = None,
     no_opt: options.NoOpt = False,
     verify: options.Verify = False,
     json: options.JsonFlag = False,
@@ -129,6 +130,10 @@ def grad(
     targets = options.split_names(wrt)
     with Report("grad", as_json=json) as report:
         require_backend(backend)
+        if plot is not None:
+            from graphspec.runtime.plot import require_plotting
+
+            require_plotting(plot)
         model = load_model(
             report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
         )
@@ -158,6 +163,7 @@ def grad(
                 report.line(f"norm of the gradient of {objective}, example by example")
                 report.result["objectives"][objective] = {"norms": report.arrays(norms[objective])}
             write(out, _flat(norms))
+            _plot(plot, norms, {}, parameters, "norm of every example's gradient")
             return
         values, grads = model.value_and_grad(
             parameters,
@@ -183,6 +189,7 @@ def grad(
                 "gradients": report.arrays(grads[objective]),
             }
         write(out, _flat(grads))
+        _plot(plot, grads, inputs, parameters)
 
 
 def init(
@@ -330,3 +337,16 @@ def write(out: Path | None, arrays: Mapping[str, Any]) -> None:
 
     if out is not None:
         save_params(out, arrays)
+
+
+def _plot(
+    path: Path | None,
+    grads: Mapping[str, Mapping[str, Any]],
+    inputs: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    what: str = "gradient",
+) -> None:
+    if path is not None:
+        from graphspec.runtime.plot import plot_gradients
+
+        plot_gradients(path, grads, inputs, parameters, what)

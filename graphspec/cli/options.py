@@ -129,6 +129,12 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Write the arrays to a .npz or .safetensors file."),
 ]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot", metavar="FILE", help="Draw what came back to a .png, .svg or .pdf file (with matplotlib)."
+    ),
+]
 NoOpt = Annotated[bool, typer.Option("--no-opt", help="Run the graph as it is written, not simplified.")]
 CheckFinite = Annotated[
     bool, typer.Option("--check-finite", help="If a result is not finite, say what made it so.")

@@ -278,6 +278,23 @@ def mode_matters(mode: str) -> Diagnostic:
 
 
 @diagnostic()
+def plotting_unavailable(reason: str) -> Diagnostic:
+    """`--plot` draws with matplotlib, which is not installed: it is an extra, as nothing else needs it."""
+    return finding(
+        f"plots are drawn with matplotlib, which is not there: {reason}",
+        help=('install it with `pip install "graphspec[plot]"`',),
+    )
+
+
+@diagnostic()
+def plot_format_unknown(path: str, known: Sequence[str]) -> Diagnostic:
+    """The name of the file for `--plot` does not end in one of the formats that can be drawn."""
+    return finding(
+        f"`{path}` is no name of a plot", help=(f"it ends in {_listed(known).replace(' and ', ' or ')}",)
+    )
+
+
+@diagnostic()
 def unknown_diagnostic(name: str, known: Sequence[str]) -> Diagnostic:
     """`graphspec explain` was asked for a diagnostic that does not exist."""
     return finding(

@@ -61,8 +61,9 @@ def check(needed: int, present: int = 0, backend: str = "numpy") -> None:
 def available(backend: str = "numpy") -> int | None:
     """The bytes that the machine has left; None where it does not say."""
     if backend == "cupy":
-        free, _ = find_backend("cupy").xp.cuda.runtime.memGetInfo()
-        return int(free)
+        xp = find_backend("cupy").xp
+        free, _ = xp.cuda.runtime.memGetInfo()
+        return int(free) + int(xp.get_default_memory_pool().free_bytes())
     known = [n for n in (_system(), _control_group(), _address_space()) if n is not None]
     return min(known, default=None)
 

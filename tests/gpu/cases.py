@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,24 @@ OBJECTIVES = {"scalar.gspec": "z", "per_example.gspec": "sum(y)", "two_inputs.gs
 DIMS = {"lenet.gspec": {"N": 3}}
 
 
-def gradients_of(path: Path, backend: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Parameters, inputs, and the gradient by all parameters, or by all inputs where there are none."""
+@dataclass(frozen=True)
+class Step:
+    """A compiled gradient of a spec, by all parameters or, where there are none, by all inputs."""
+
+    params: dict[str, Any]
+    inputs: dict[str, Any]
+    step: gs.Step
+
+    def __call__(self) -> dict[str, Any]:
+        _, grads, _ = self.step(self.params, self.inputs)
+        return grads
+
+
+def gradient_step(path: Path, backend: str) -> Step:
     model = gs.load(path, dims=DIMS.get(path.name))
     params, inputs = model.init(seed=0, backend=backend), model.draw(seed=0, backend=backend)
     wrt = "@params" if model.names("param") else "@inputs"
-    return params, inputs, model.grad(params, inputs, wrt=wrt, of=OBJECTIVES.get(path.name), backend=backend)
+    return Step(params, inputs, model.compile(wrt, OBJECTIVES.get(path.name)))
 
 
 WRONG_INDEX = """gspec 1

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ def host(x: Any) -> Any:
 
 class DeviceArray(np.ndarray):
     """An array that lies on a device."""
+
+    __module__ = "cupy"
+    __cuda_array_interface__: ClassVar[dict[str, Any]] = {}
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **keywords: Any) -> Any:
         for x in (*inputs, *out):
@@ -160,4 +163,6 @@ def cupy() -> ModuleType:
         get_current_stream=lambda: stream,
         runtime=SimpleNamespace(getDevice=lambda: 0, memGetInfo=lambda: (1 << 34, 1 << 35)),
     )
+    pool = SimpleNamespace(free_bytes=lambda: 1 << 30)
+    module.get_default_memory_pool = lambda: pool  # type: ignore[attr-defined]
     return module

@@ -16,8 +16,9 @@ from graphspec.diagnostics import GraphSpecError
 from graphspec.ir import OPS, DType, Graph, Sample
 from graphspec.runtime import backends
 from graphspec.runtime.kernels.indexing_on_device import Notes
+from graphspec.runtime.parameters import read_arrays
 from graphspec.runtime.program import Program
-from tests.gpu.cases import SAMPLES, SPECS, WRONG_INDEX, WRONG_INDEX_INPUTS, gradients_of
+from tests.gpu.cases import SAMPLES, SPECS, WRONG_INDEX, WRONG_INDEX_INPUTS, gradient_step
 from tests.gpu.stand_in import DeviceArray, Waited, cupy, host, waiting
 
 
@@ -69,16 +70,32 @@ def test_each_op_gives_the_same_without_waiting(sample: Sample, device: ModuleTy
 def test_a_spec_gives_the_same_and_waits_only_to_look_at_bounds(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = Notes.first_wrong
-    monkeypatch.setattr(Notes, "first_wrong", waiting()(look))
-    params, inputs, found = gradients_of(path, "cupy")
-    assert all(isinstance(x, DeviceArray) for x in (*params.values(), *found.values()))
-    numpy_params, numpy_inputs, expected = gradients_of(path, "numpy")
-    for name, array in {**numpy_params, **numpy_inputs}.items():
-        np.testing.assert_array_equal(host({**params, **inputs}[name]), array)
-    for name, array in expected.items():
+    monkeypatch.setattr(Notes, "first_wrong", waiting()(Notes.first_wrong))
+    on_device, on_host = gradient_step(path, "cupy"), gradient_step(path, "numpy")
+    for name, array in {**on_host.params, **on_host.inputs}.items():
+        np.testing.assert_array_equal(host({**on_device.params, **on_device.inputs}[name]), array)
+    found = on_device()
+    assert all(isinstance(x, DeviceArray) for x in (*on_device.params.values(), *found.values()))
+    for name, array in on_host().items():
         scale = np.abs(array).max(initial=0)
         np.testing.assert_allclose(host(found[name]), array, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_arrays_on_a_device_are_computed_with_where_they_are(device: ModuleType) -> None:
+    model = gs.loads("gspec 1\ninput x: f32[N]\noutput y = sum(x * x)\n")
+    found = model.grad({}, {"x": device.arange(3, dtype="f4")}, wrt=["x"])["x"]
+    assert isinstance(found, DeviceArray)
+    assert host(found).tolist() == [0, 2, 4]
+    drawn = gs.loads("gspec 1\ninput x: f32[N]\nparam w: f32[N] ~ normal()\noutput y = sum(x * w)\n").init(
+        inputs={"x": device.zeros(4, "f4")}
+    )
+    assert isinstance(drawn["w"], DeviceArray)
+
+
+def test_results_on_a_device_are_fetched_to_be_written(device: ModuleType, tmp_path: Path) -> None:
+    with waiting():
+        gs.save_params(tmp_path / "w.safetensors", {"a": device.arange(3)})
+    assert read_arrays(tmp_path / "w.safetensors")["a"].tolist() == [0, 1, 2]
 
 
 def test_an_index_out_of_range_is_reported_once_the_program_has_run() -> None:

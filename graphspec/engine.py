@@ -22,9 +22,11 @@ from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
 from graphspec.lowering.patterns import matches
 from graphspec.requests import Request, span_of
+from graphspec.views import View
 
 if TYPE_CHECKING:
     from graphspec.runtime.arguments import Binder, Bound
+    from graphspec.runtime.plan import Plan
     from graphspec.runtime.program import Program
 
 Array: TypeAlias = Any
@@ -126,6 +128,16 @@ class Engine:
                 graph = compiler.simplify(derived.graph, everything=self._simplify, check=self._verify)
                 _remember(self._graphs, derived, graph)
             return self._graphs[derived]
+
+    def view(self, request: Request) -> View:
+        """The graph of a request, as it is run, which can be looked at."""
+        graph = self.graph(self.derive(request))
+        title = f"Gradients of {self.module.name}" if request.wrt else f"Values of {self.module.name}"
+
+        def whole() -> Graph:
+            return compiler.readable(compiler.derive(self.module, request, push=False).graph)
+
+        return View(graph.outputs, graph.names, self.module, title, whole)
 
     def in_double(self) -> Engine:
         """The engine of the same spec with everything that floats in double precision; kept."""
@@ -276,21 +288,31 @@ class Engine:
         The program says which version of graphspec wrote it.
         """
         from graphspec.runtime.page import Head
-        from graphspec.runtime.plan import plan
         from graphspec.runtime.standalone import write_program
 
-        files = self.read(name for name in self.derive(request).inputs if name in self.module.declared)
-        module, bound = self._measure({**files, **given}, "numpy")
-        derived = self.derive(request, module)
-        sizes = self._sizes_used(module, derived, bound.env)
+        planned, module, derived = self.plan(request, given)
         several = len(derived.gradients) > 1
         gradients = {
             f"{objective}/{name}" if several else name: key
             for objective, keys in derived.gradients.items()
             for name, key in keys.items()
         }
-        head = Head(module.name, list(derived.gradients), request.wrt, sizes, version, list(module.declared))
-        return write_program(plan(self.graph(derived), sizes), derived.values, gradients, head)
+        objectives, order = list(derived.gradients), list(module.declared)
+        head = Head(module.name, objectives, request.wrt, planned.env, version, order)
+        return write_program(planned, derived.values, gradients, head)
+
+    def plan(self, request: Request, given: Mapping[str, Any]) -> tuple[Plan, Module, Derived]:
+        """The plan of a request's program, and what it was derived from.
+
+        Sizes are those of the arrays `given`, else of the spec's data files, else the defaults of the dims.
+        """
+        from graphspec.runtime.plan import plan
+
+        files = self.read(name for name in self.derive(request).inputs if name in self.module.declared)
+        module, bound = self._measure({**files, **given}, "numpy")
+        derived = self.derive(request, module)
+        sizes = self._sizes_used(module, derived, bound.env)
+        return plan(self.graph(derived), sizes), module, derived
 
     def load_parameters(
         self,

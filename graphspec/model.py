@@ -12,14 +12,15 @@ from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.batching import needless_batch
 from graphspec.engine import Engine
-from graphspec.ir import Graph
 from graphspec.jacobian import Part, jacobian
 from graphspec.lowering.module import Module
 from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
 from graphspec.step import Step, step_request
+from graphspec.views import View
 
 if TYPE_CHECKING:
+    from graphspec.runtime.plan import Plan
     from graphspec.verdicts import GradcheckReport
 
 #: what is computed of every example, if that is asked for
@@ -61,18 +62,32 @@ class Model:
     # --- what is there ------------------------------------------------------------------------------
 
     @property
-    def graph(self) -> Graph:
+    def graph(self) -> View:
         """The whole graph as it is written, with every name."""
-        return self._module.graph()
+        graph = self._module.graph()
+        return View(graph.outputs, graph.names, self._module, self._module.doc)
 
-    def forward_graph(self, of: Names | None = None) -> Graph:
-        """The graph that computes values, as it is run."""
-        return self._engine.graph(self._engine.derive(Request(of=texts(of))))
+    def forward_graph(self, of: Names | None = None) -> View:
+        """The graph that computes values, as it is run; printed and drawn, its calls are in one piece."""
+        return self._engine.view(Request(of=texts(of)))
 
-    def gradient_graph(self, wrt: Names, of: Names | None = None, *, allow_zero: bool = False) -> Graph:
-        """The graph that computes gradients, as it is run; objectives that are no scalars are summed."""
+    def gradient_graph(self, wrt: Names, of: Names | None = None, *, allow_zero: bool = False) -> View:
+        """The graph that computes gradients, as it is run; objectives that are no scalars are summed.
+
+        Printed and drawn, its calls are in one piece, and derivatives of calls are ops: it is `.gspec` text
+        that computes the same.
+        """
         request = Request(texts(of), texts(wrt) or (), "gradients", ones=True, allow_zero=allow_zero)
-        return self._engine.graph(self._engine.derive(request))
+        return self._engine.view(request)
+
+    def plan(self, wrt: Names | None = None, of: Names | None = None, *, allow_zero: bool = False) -> Plan:
+        """The order and the memory of a program, for the sizes that the dims have by default.
+
+        That is the program for the gradients in `wrt`, without them the one for values.
+        """
+        kind: Literal["values", "gradients"] = "gradients" if wrt else "values"
+        request = Request(texts(of), texts(wrt) or (), kind, ones=True, allow_zero=allow_zero)
+        return self._engine.plan(request, {})[0]
 
     def names(self, kind: str | None = None) -> dict[str, str]:
         """Every name that may be asked for, with its type; or those of a kind (see `kind`)."""

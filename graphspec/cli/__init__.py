@@ -17,10 +17,11 @@ from graphspec.cli.checks import gradcheck
 from graphspec.cli.compute import forward, grad, init
 from graphspec.cli.emit import emit
 from graphspec.cli.fmt import fmt
-from graphspec.cli.inspect import check, explain, ops, show
+from graphspec.cli.inspect import check, explain, ops
 from graphspec.cli.jacobian import jacobian
 from graphspec.cli.options import app
 from graphspec.cli.report import INTERRUPTED
+from graphspec.cli.show import show
 
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70

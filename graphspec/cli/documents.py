@@ -73,6 +73,27 @@ RESULTS: dict[str, dict[str, Schema]] = {
             }
         ],
         "outputs?": ["string"],
+        "text?": "string: the syntax, .gspec text or the drawing that was asked for",
+        "steps?": [
+            {
+                "number": "integer",
+                "names": ["string: one for each result"],
+                "op": "string",
+                "inputs": ["string"],
+                "types": ["string: sizes are numbers"],
+                "place": ["string: arena OFFSET, over NAME, view of NAME, result or number"],
+                "bytes": "integer: of its own",
+                "scratch": "integer: bytes that it works in",
+                "last": "integer: the step that reads it last",
+            }
+        ],
+        "sizes?": {"*": "integer: by dim"},
+        "bytes?": {
+            "arena": "integer",
+            "results": "integer",
+            "inputs": "integer",
+            "without_reuse": "integer: what the arena would be",
+        },
         "names?": [
             {"name": "string", "kind": "string: input, param, buffer, noise or value", "type": "string"}
         ],

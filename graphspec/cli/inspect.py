@@ -1,29 +1,19 @@
-"""The commands that look at specs and at graphspec itself: check, show, explain, ops."""
+"""The commands that look at specs and at graphspec itself: check, explain, ops."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from graphspec.cli import options
-from graphspec.cli.complete import complete_function, complete_id, complete_wrt
+from graphspec.cli.complete import complete_function, complete_id
 from graphspec.cli.compute import load_model
 from graphspec.cli.documents import DOCUMENT, RESULTS, schema_page
 from graphspec.cli.report import Report
-
-if TYPE_CHECKING:
-    from graphspec.lifting.listing import Line
-
-
-class Stage(StrEnum):
-    """The graphs that can be shown."""
-
-    graph = "graph"
-    gradient = "gradient"
 
 
 class Format(StrEnum):
@@ -62,54 +52,6 @@ def check(
             nodes, parameters = len(model.graph.nodes), len(model.names("param"))
             report.line(f"{spec}: fine, {nodes} nodes, {parameters} parameters")
             report.result["specs"][str(spec)] = {"ok": True, "nodes": nodes, "parameters": parameters}
-
-
-def show(
-    spec: options.SpecPath,
-    stage: Annotated[
-        Stage, typer.Option("--stage", help="The graph as it is written, or that of a gradient.")
-    ] = Stage.graph,
-    names: Annotated[bool, typer.Option("--names", help="Every name that can be asked for.")] = False,
-    wrt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--wrt",
-            metavar="NAME",
-            help=f"For --stage gradient.  {options.WRT_HELP}",
-            autocompletion=complete_wrt,
-        ),
-    ] = None,
-    of: options.Of = None,
-    set: options.Sets = None,
-    dtype: options.DTypeOption = None,
-    mode: options.ModeOption = options.Mode.eval,
-    no_opt: options.NoOpt = False,
-    json: options.JsonFlag = False,
-) -> None:
-    """Show a graph, one line for each node."""
-    sets = options.read_sets(set)
-    if stage is Stage.gradient and not wrt:
-        raise typer.BadParameter("the gradient with respect to what?", param_hint="--wrt")
-    with Report("show", as_json=json) as report:
-        from graphspec.lifting.listing import list_nodes
-
-        model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt)
-        if names:
-            rows = [[name, model.kind(name) or "value", type] for name, type in model.names().items()]
-            report.table(("name", "kind", "type"), rows)
-            report.result = {"names": [dict(zip(("name", "kind", "type"), row, strict=True)) for row in rows]}
-            return
-        if stage is Stage.gradient:
-            graph = model.gradient_graph(options.split_names(wrt), of)
-        else:
-            graph = model.graph if of is None else model.forward_graph(of)
-        lines = list_nodes(graph, {name: model.kind(name) or "" for name in model.names()})
-        report.table(
-            ("name", "op", "inputs", "type", "parameters"),
-            [_cells(line) for line in lines],
-            right=(4,),
-        )
-        report.result = {"nodes": [_node(line) for line in lines], "outputs": list(graph.outputs)}
 
 
 def explain(
@@ -160,9 +102,12 @@ def ops(
     with Report("ops", as_json=json) as report:
         from graphspec.diagnostics import GraphSpecError
         from graphspec.diagnostics.catalogue.requests import unknown_operation
+        from graphspec.lowering.plugins import failures
         from graphspec.lowering.reference import reference
 
         functions = reference()
+        for failure in failures():
+            report.tell(failure)
         if name is None:
             rows = [[f.name, f.kind, _first_line(f.text)] for f in functions.values()]
             report.table(("name", "kind", "summary"), rows)
@@ -172,23 +117,6 @@ def ops(
             report.line(functions[name].text)
         wanted = functions.values() if name is None else [functions[name]]
         report.result = {"functions": [asdict(f) for f in wanted]}
-
-
-def _cells(line: Line) -> list[str]:
-    lists = ", ".join(line.names), line.text, ", ".join(line.inputs), ", ".join(line.types)
-    return [*lists, str(line.parameters or "")]
-
-
-def _node(line: Line) -> dict[str, Any]:
-    """A line of the graph as the JSON document has it."""
-    return {
-        "names": list(line.names),
-        "op": line.op,
-        "attributes": dict(line.attributes),
-        "inputs": list(line.inputs),
-        "types": list(line.types),
-        "parameters": None if line.parameters is None else str(line.parameters),
-    }
 
 
 def _first_line(text: str) -> str:

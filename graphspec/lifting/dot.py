@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from graphspec.ir import Graph
 from graphspec.lifting.clustering import Path
-from graphspec.lifting.drawing import LIMIT, Box, Drawing, draw
+from graphspec.lifting.drawing import Box, Drawing, draw
 from graphspec.lifting.facts import Facts
 from graphspec.lifting.svg import STYLES
 
 SHAPES = {"input": "ellipse", "noise": "ellipse", "loss": "octagon", "objective": "doubleoctagon"}
 
 
-def print_dot(graph: Graph, facts: Facts | None = None, limit: int = LIMIT) -> str:
+def print_dot(graph: Graph, facts: Facts | None = None, limit: int | None = None) -> str:
     """The graph in the language of Graphviz, with the same boxes, edges and clusters as its SVG."""
     drawing = draw(graph, facts, limit)
     lines = [

@@ -73,9 +73,12 @@ class Drawing:
     clusters: dict[Path, Cluster]
 
 
-def draw(graph: Graph, facts: Facts | None = None, limit: int = LIMIT) -> Drawing:
-    """What a drawing of the graph shows, folded to about `limit` boxes where clusters allow it."""
-    return _Drawer(graph, facts or Facts(), limit).drawing()
+def draw(graph: Graph, facts: Facts | None = None, limit: int | None = None) -> Drawing:
+    """What a drawing of the graph shows, folded to about `limit` boxes where clusters allow it.
+
+    Without a limit it is `LIMIT`.
+    """
+    return _Drawer(graph, facts or Facts(), LIMIT if limit is None else limit).drawing()
 
 
 class _Drawer:

@@ -58,7 +58,7 @@ class _Printer:
         scope.write(self.nodes, list(self.outputs.values()))
         first = [line for node in self.nodes for line in self._given(node, scope)]
         blocks = [
-            ["gspec 1", *([f"## {self.facts.title}"] if self.facts.title else []), *self._dim_lines()],
+            ["gspec 1", *(f"## {line}" for line in self.facts.title.splitlines()), *self._dim_lines()],
             [*self._inputs(scope.used.union(self.outputs.values()))],
             self.definitions.texts,
             [*first, *scope.lines],

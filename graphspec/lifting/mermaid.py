@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphspec.ir import Graph
 from graphspec.lifting.clustering import Path
-from graphspec.lifting.drawing import LIMIT, Box, Drawing, draw
+from graphspec.lifting.drawing import Box, Drawing, draw
 from graphspec.lifting.facts import Facts
 from graphspec.lifting.svg import STYLES
 
@@ -25,7 +25,7 @@ SHAPES = {
 _ESCAPES = {'"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "#": "#35;", "`": "#96;"}
 
 
-def print_mermaid(graph: Graph, facts: Facts | None = None, limit: int = LIMIT) -> str:
+def print_mermaid(graph: Graph, facts: Facts | None = None, limit: int | None = None) -> str:
     """The graph as a Mermaid flowchart, with the same boxes, edges and clusters as its SVG."""
     drawing = draw(graph, facts, limit)
     kinds = [kind for kind in STYLES if any(box.kind == kind for box in drawing.boxes.values())]

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from graphspec.ir import Graph
 from graphspec.lifting.clustering import Path
-from graphspec.lifting.drawing import LIMIT, Box, Drawing, draw
+from graphspec.lifting.drawing import Box, Drawing, draw
 from graphspec.lifting.facts import Facts
 from graphspec.lifting.layout import Layout, Point, Rectangle, lay_out
 
@@ -63,7 +63,7 @@ WORDS = {
 }  # fmt: skip
 
 
-def print_svg(graph: Graph, facts: Facts | None = None, limit: int = LIMIT) -> str:
+def print_svg(graph: Graph, facts: Facts | None = None, limit: int | None = None) -> str:
     """The graph as an SVG document."""
     drawing = draw(graph, facts, limit)
     sizes = {name: box_size(box) for name, box in drawing.boxes.items()}

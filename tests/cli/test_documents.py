@@ -25,7 +25,14 @@ BAD = SPEC.replace("relu", "rleu")
 #: of each command what it is given, `SPEC`, `BAD` and `OUT` being files
 FINE: dict[str, list[list[str]]] = {
     "check": [["SPEC"], ["SPEC", "SPEC"]],
-    "show": [["SPEC"], ["SPEC", "--names"], ["SPEC", "--stage", "gradient", "--wrt", "fc.weight"]],
+    "show": [
+        ["SPEC"],
+        ["SPEC", "--names"],
+        ["SPEC", "--stage", "gradient", "--wrt", "fc.weight"],
+        ["SPEC", "--stage", "ast"],
+        ["SPEC", "--stage", "plan", "--wrt", "fc.weight"],
+        ["SPEC", "--format", "svg"],
+    ],
     "forward": [["SPEC"], ["SPEC", "--of", "h", "--of", "x[0:0]"]],
     "grad": [
         ["SPEC", "--wrt", "@params"],

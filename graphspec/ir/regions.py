@@ -70,6 +70,8 @@ class Position:
                     number, value = number + factor * left, node.inputs[1]
                 case "sub", None, int() | Symbolic():
                     number, value = number - factor * right, node.inputs[0]
+                case "sub", int() | Symbolic(), None:
+                    number, factor, value = number + factor * left, -factor, node.inputs[1]
                 case "mul", None, int() | Symbolic():
                     factor, value = factor * right, node.inputs[0]
                 case "mul", int() | Symbolic(), None:

@@ -14,17 +14,15 @@ from graphspec.ir import (
     Node,
     Region,
     Size,
-    Symbolic,
     Tap,
     Value,
     box_shape,
     evaluate,
     made_at,
     reachable,
-    symbols,
 )
 from graphspec.ir.regions import bases, is_whole, normal, union, whole
-from graphspec.ir.sizes import product, surely_at_least
+from graphspec.ir.sizes import product
 from graphspec.ops.derivatives import Grad, Jvp
 from graphspec.ops.rounding import StopGradient
 from graphspec.transforms.boxes import Reader, Settled, settle
@@ -34,6 +32,8 @@ from graphspec.transforms.simplify import simplify
 MOST_BOXES = 8
 #: a value is made whole where its boxes have together more than 3/4 of its elements: little would be saved
 SHARE = (3, 4)
+#: what a dim is taken for in these comparisons where no number is given
+UNKNOWN = 32
 
 
 def push_selections(
@@ -63,7 +63,7 @@ def push_selections(
         return graph
     kept = [value for name, value in graph.names.items() if name in keep]
     roots = [*graph.outputs.values(), *kept]
-    search = _Search(sizes or {}, differentiated, splits=bool(kept) and not differentiated)
+    search = _Search(_Likely(sizes or {}), differentiated, splits=bool(kept) and not differentiated)
     search.run(roots, reachable(roots), kept)
     if not search.gains:
         return graph
@@ -86,6 +86,13 @@ def push_remaining_selections(graph: Graph) -> Graph:
 
 #: a value and the box of it that is made
 _Unit = tuple[Value, Region]
+
+
+class _Likely(dict[str, int]):
+    """The likely numbers of dims; those of which nothing is known count as equally large."""
+
+    def __missing__(self, name: str) -> int:
+        return UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,7 @@ class _Wanted:
 class _Search:
     """Which boxes of each value are needed: one walk from the results to the inputs."""
 
-    sizes: Mapping[str, int]
+    sizes: _Likely
     differentiated: bool
     splits: bool
     gains: bool = False
@@ -255,10 +262,10 @@ class _Search:
     # --- costs --------------------------------------------------------------------------------------
 
     def is_at_least(self, a: Size, b: Size) -> bool:
-        gap = a - b
-        if isinstance(gap, Symbolic) and symbols(gap) <= self.sizes.keys():
-            return evaluate(gap, self.sizes) >= 0
-        return surely_at_least(gap, 0)
+        try:
+            return evaluate(a - b, self.sizes) >= 0
+        except ZeroDivisionError:  # a size that does not exist for the likely numbers
+            return False
 
     # --- calls --------------------------------------------------------------------------------------
 

@@ -128,9 +128,11 @@ def _guarded(function: Callable[..., Any], part: str) -> Callable[..., Any]:
     def guarded(self: Any, *arguments: Any, **named: Any) -> Any:
         try:
             result = function(self, *arguments, **named)
-        except (TypeRuleError, GraphSpecError):
+        except GraphSpecError:
             raise
         except Exception as error:
+            if isinstance(error, TypeRuleError) and part in _REFUSING:
+                raise
             raise failure(error, self.name, self.plugin, part) from error
         wrong = _RESULTS[part](result, arguments) if part in _RESULTS else ""
         if wrong:
@@ -184,6 +186,8 @@ def _fits(g: Value, x: Value) -> bool:
     return True
 
 
+#: the parts that may refuse operands; elsewhere the operands have been accepted
+_REFUSING = (PARTS["infer"], PARTS["make"])
 _RESULTS: dict[str, Callable[[Any, tuple[Any, ...]], str]] = {
     "type rule": _wrong_type,
     "constructor": _wrong_value,

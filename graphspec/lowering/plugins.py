@@ -68,8 +68,9 @@ def load() -> bool:
         _asked = True
         from importlib.metadata import entry_points
 
-        for entry_point in entry_points(group=GROUP):
-            _load(entry_point)
+        offered = [(e.dist.name if e.dist else "?", e) for e in entry_points(group=GROUP)]
+        for distribution, entry_point in sorted(offered, key=lambda pair: (pair[0], pair[1].name)):
+            _load(entry_point, distribution)
         return True
 
 
@@ -78,7 +79,7 @@ def failures() -> tuple[Diagnostic, ...]:
     return tuple(_failures)
 
 
-def _load(entry_point: EntryPoint) -> None:
+def _load(entry_point: EntryPoint, distribution: str) -> None:
     before = set(OPS)
     try:
         entry_point.load()
@@ -87,7 +88,6 @@ def _load(entry_point: EntryPoint) -> None:
     except BaseException as error:  # foreign code may raise anything, SystemExit too
         for name in set(OPS) - before:
             del OPS[name]
-        distribution = entry_point.dist.name if entry_point.dist else "?"
         _failures.append(
             say.plugin_not_loaded(entry_point.name, distribution, describe(error), line_of(error))
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphspec.ir import FUNCTIONS, OPS
+from graphspec.lowering import plugins
 from graphspec.lowering.calls import FORMS
 from graphspec.lowering.definitions import StandardLibrary, standard_library
 from graphspec.lowering.signatures import is_primitive, of_primitive
@@ -23,7 +24,8 @@ class Function:
 
 
 def reference() -> dict[str, Function]:
-    """Every function that a spec may call, and every sampler, by name."""
+    """Every function that a spec may call, and every sampler, by name; those that packages offer too."""
+    plugins.load()
     library = standard_library().definitions
     assert isinstance(library, StandardLibrary)
     found = [Function(name, "definition", library.text(name).strip()) for name in library]

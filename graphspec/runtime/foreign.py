@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.plugins import plugin_failed
-from graphspec.ir import Node
+from graphspec.ir import Node, made_at
 from graphspec.ir.plugins import describe, line_of
 from graphspec.runtime.kernels import KERNELS
 from graphspec.runtime.plan import Plan, Step
@@ -31,11 +31,12 @@ def _require_sound(step: Step, backend: str) -> None:
         if not KERNELS.keys() & {(op.kernel, backend), (op.kernel, "common")}:
             raise _error(step.node, "kernel", f"there is no kernel `{op.kernel}` for {backend}")
         return
-    text = op.source("out", *(f"x{i}" for i in range(len(step.node.inputs))))
+    with made_at(step.node.origin):
+        text = op.source("out", *(f"x{i}" for i in range(len(step.node.inputs))))
     try:
         compile(text, "<source>", "eval")
     except (SyntaxError, ValueError) as error:
-        raise _error(step.node, "source", f"`{text}` is no expression of Python: {error}") from error
+        raise _error(step.node, "source", f"`{text}` is no expression of Python") from error
 
 
 def _error(node: Node, part: str, reason: str, at: str = "") -> GraphSpecError:

@@ -24,18 +24,21 @@ def kernel(name: str, backend: str = "common") -> Callable[[F], F]:
     """
 
     def register(function: F) -> F:
-        known = KERNELS.get((name, backend))
-        if known is not None and _place(known) != _place(function):
-            other = f"a kernel of the module `{known.__module__}`"
-            raise GraphSpecError(op_name_taken(name, "the kernel", function.__module__, other))
+        for (other, where), known in KERNELS.items():
+            if other == name and _clash(known, function, where == backend):
+                holder = f"a kernel of the module `{known.__module__}`"
+                raise GraphSpecError(op_name_taken(name, "the kernel", function.__module__, holder))
         KERNELS[name, backend] = function
         return function
 
     return register
 
 
-def _place(function: Callable[..., Any]) -> tuple[str, str]:
-    return function.__module__, function.__qualname__
+def _clash(known: Callable[..., Any], new: Callable[..., Any], is_one_backend: bool) -> bool:
+    """Whether two kernels may not have one name: those of one backend, and those of different owners."""
+    if is_one_backend:
+        return (known.__module__, known.__qualname__) != (new.__module__, new.__qualname__)
+    return known.__module__.partition(".")[0] != new.__module__.partition(".")[0]
 
 
 def find_kernel(name: str, backend: str) -> Callable[..., Any]:

@@ -31,6 +31,7 @@ WIDTH = 9.0
 
 MOST_EXAMPLES = 6
 MOST_FILTERS = 64
+MOST_BARS = 200
 MOST_HISTOGRAMS = 4
 """Beyond so many tensors, norms are drawn instead of histograms."""
 
@@ -52,8 +53,8 @@ def require_plotting(path: Path) -> None:
         raise GraphSpecError(plot_format_unknown(str(path), FORMATS))
     try:
         import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise GraphSpecError(plotting_unavailable(str(error)), exit_code=3) from None
+    except ImportError:
+        raise GraphSpecError(plotting_unavailable(), exit_code=3) from None
 
 
 def plot_gradients(
@@ -82,13 +83,20 @@ def plot_gradients(
             height = 1.8 if image is None else 3.2
             panels.append(Panel(f"{what} of {objective} by {name}", height, _saliency(g, image)))
         panels += _panels(f"{what} of {objective}", {n: g for n, g in arrays.items() if n not in images})
+    panels = panels or [Panel("no gradient has an element", 0.5, lambda area: None)]
     # the same gradients are the same file: no date, and ids that do not depend on the run
-    style = {"svg.hashsalt": "graphspec", "font.size": 8, "axes.titlesize": 8, "figure.titlesize": 9}
+    style: Any = {
+        "svg.hashsalt": "graphspec",
+        "text.parse_math": False,
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "figure.titlesize": 9,
+    }
     with matplotlib.rc_context(style):
         page = Figure(figsize=(WIDTH, sum(panel.height for panel in panels)), layout="constrained")
         areas = page.subfigures(len(panels), 1, height_ratios=[p.height for p in panels], squeeze=False)
         for panel, area in zip(panels, areas[:, 0], strict=True):
-            area.suptitle(panel.title)
+            area.suptitle(panel.title.replace("$", r"\$"))  # no formula is meant
             panel.draw(area)
         picture = io.BytesIO()
         kind = path.suffix.lower().removeprefix(".")
@@ -98,9 +106,9 @@ def plot_gradients(
         draft.write_bytes(picture.getvalue())
 
 
-def is_image(array: Array) -> bool:
+def is_image(array: np.ndarray[Any, Any]) -> bool:
     """[N, C, H, W] with at most 4 channels and some pixels."""
-    return array.ndim == 4 and 1 <= array.shape[1] <= 4 and min(array.shape[2:]) >= 4 and array.size > 0
+    return array.ndim == 4 and 1 <= array.shape[1] <= 4 and min(array.shape[2:]) >= 4 and len(array) > 0
 
 
 def _panels(what: str, gradients: Mapping[str, Array]) -> Iterator[Panel]:
@@ -110,7 +118,13 @@ def _panels(what: str, gradients: Mapping[str, Array]) -> Iterator[Panel]:
         for name, g in tensors.items():
             yield Panel(f"{what} by {name} {list(g.shape)}", 2.4, _tensor(g))
     elif tensors:
-        yield Panel(f"{what}: norms", 0.8 + 0.18 * len(tensors), _norms(tensors))
+        norms = {name: _norm(g) for name, g in tensors.items()}
+        title = f"{what}: norms"
+        if len(norms) > MOST_BARS:
+            title += f", the {MOST_BARS} greatest of {len(norms)}"
+            kept = set(sorted(norms, key=lambda name: -np.nan_to_num(norms[name], nan=np.inf))[:MOST_BARS])
+            norms = {name: norm for name, norm in norms.items() if name in kept}
+        yield Panel(title, 0.8 + 0.18 * len(norms), _norms(norms))
 
 
 def _saliency(gradient: Array, image: Array | None) -> Callable[[Area], None]:
@@ -167,7 +181,7 @@ def _histogram(ax: Any, gradient: Array) -> None:
         room = (high - low) or abs(low) or 1.0
         # equal elements still get a bar of some width
         ends = (low, high) if high - low > 1e-9 * max(abs(low), abs(high)) else (low - room, high + room)
-        ax.hist(finite, bins=min(50, max(10, finite.size // 4)), range=ends, color=BLUE)
+        ax.hist(finite, bins=min(51, max(11, finite.size // 4)), range=ends, color=BLUE)
         ax.set_yscale("log", nonpositive="clip")
         if low <= 0 <= high:
             ax.axvline(0.0, color="black", linewidth=0.6)
@@ -185,26 +199,25 @@ def _filters(area: Area, ax: Any, gradient: Array) -> None:
     across = channels * max(1, round(math.sqrt(2 * len(tiles)) / channels)) if channels <= 16 else 8
     across = min(across, len(tiles))
     down = -(-len(tiles) // across)
-    sheet = np.full((down * (height + 1) - 1, across * (width + 1) - 1), np.nan)
+    sheet = np.zeros((down * (height + 1) - 1, across * (width + 1) - 1))
     for i, tile in enumerate(tiles):
         row, column = divmod(i, across)
         sheet[row * (height + 1) :, column * (width + 1) :][:height, :width] = tile
     finite = np.abs(sheet[np.isfinite(sheet)])
     top = float(finite.max()) if finite.size else 0.0
-    shown = ax.imshow(sheet, cmap="RdBu_r", vmin=-(top or 1), vmax=top or 1)
+    shown = ax.imshow(_marked(sheet), cmap=_colors("RdBu_r"), vmin=-(top or 1), vmax=top or 1)
     ax.set_axis_off()
     which = "each filter" if len(tiles) == out * channels else f"the first {len(tiles)} filters"
     ax.set_title(f"{which} [{height}, {width}], {across} in a row")
     area.colorbar(shown, ax=ax, shrink=0.9)
 
 
-def _norms(gradients: Mapping[str, Array]) -> Callable[[Area], None]:
+def _norms(found: Mapping[str, float]) -> Callable[[Area], None]:
     """A bar for each tensor, in the order of the layers, on a logarithmic scale."""
 
     def draw(area: Area) -> None:
         ax = area.subplots()
-        names = list(gradients)
-        norms = np.array([_norm(g) for g in gradients.values()])
+        names, norms = list(found), np.array(list(found.values()))
         fine = np.isfinite(norms) & (norms > 0)
         floor = norms[fine].min() / 3 if fine.any() else 0.1
         ax.barh(names, np.where(fine, norms, floor) - floor, left=floor, color=BLUE)

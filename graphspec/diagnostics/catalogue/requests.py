@@ -278,10 +278,10 @@ def mode_matters(mode: str) -> Diagnostic:
 
 
 @diagnostic()
-def plotting_unavailable(reason: str) -> Diagnostic:
+def plotting_unavailable() -> Diagnostic:
     """`--plot` draws with matplotlib, which is not installed: it is an extra, as nothing else needs it."""
     return finding(
-        f"plots are drawn with matplotlib, which is not there: {reason}",
+        "plots are drawn with matplotlib, which is not installed",
         help=('install it with `pip install "graphspec[plot]"`',),
     )
 

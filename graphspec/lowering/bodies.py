@@ -19,9 +19,10 @@ from graphspec.lowering.context import (
     Frame,
     LayerRef,
     Namespace,
+    current,
     fail,
     join,
-    lift,
+    updates_of,
 )
 from graphspec.lowering.signatures import Parameter, of_definition
 from graphspec.syntax import ast
@@ -162,7 +163,7 @@ def _call(
         else f"{inner.home.name}.{definition.name.text}"
     )
     with made_at(frame.origin(span)):
-        node = Node(Call(name, statics, body), (*arguments, *(lift(frame.body, v) for v in lifted)))
+        node = Node(Call(name, statics, body), (*arguments, *(current(v, frame) for v in lifted)))
     count = len(node.values) - len(updates)
     for full, value in zip(updates, node.values[count:], strict=True):
         put_update(full, value, frame)
@@ -171,8 +172,7 @@ def _call(
 
 def put_update(full: str, value: Value, frame: Frame) -> None:
     """The new value of a buffer, carried out through the calls that hold the block."""
-    target = frame.body.updates if frame.body is not None else frame.ctx.updates
-    target[full] = value
+    updates_of(frame)[full] = value
 
 
 def _frame(

@@ -8,7 +8,7 @@ from typing import Any
 
 from graphspec.diagnostics import Diagnostic, Span
 from graphspec.diagnostics.catalogue import definitions as say
-from graphspec.ir import Literal, Scalar, Symbolic, TypeRuleError, Value, made_at
+from graphspec.ir import DType, Literal, Scalar, Symbolic, TypeRuleError, Value, made_at
 from graphspec.ir.scalars import FUNCTIONS as SCALAR_FUNCTIONS
 from graphspec.ir.sizes import relation
 from graphspec.lowering import blame, bodies, definitions, expressions, reflexes, repetition, special
@@ -213,8 +213,11 @@ def _fill_variadic(
     while positional and (isinstance(positional[0].meaning, Value) or is_value_list(positional[0].meaning)):
         meaning = positional.pop(0).meaning
         flat.extend(meaning if isinstance(meaning, tuple) else (meaning,))
-    if not flat and positional and positional[0].meaning == ():
-        fail(say.nothing_to_join(signature.name, positional[0].span, frame.trace))
+    if not flat and positional and isinstance(positional[0].meaning, tuple):
+        given = positional[0]
+        for item in given.meaning:
+            expressions.expect_tensor(None if expressions.is_static(item) else item, given.span, frame)
+        fail(say.nothing_to_join(signature.name, given.span, frame.trace))
     if not flat:
         fail(say.missing_argument(signature.name, variadic.name, str(signature), own, frame.trace))
     bound[variadic.name] = Given(tuple(flat), own)
@@ -317,6 +320,8 @@ def _call_primitive(expr: ast.Call, piped: Piped | None, frame: Frame, label: st
     operands: list[tuple[Value, Span]] = []
     for parameter in signature.parameters:
         if parameter.name not in bound:
+            if isinstance(parameter.default, DType) and parameter.default.is_float and frame.ctx.float_dtype:
+                keywords[parameter.name] = frame.ctx.float_dtype  # `zeros([3])` where all is in double
             continue
         argument = bound[parameter.name]
         if not parameter.is_tensor:

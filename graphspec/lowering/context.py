@@ -98,6 +98,20 @@ def lift(body: BodyBuilder | None, value: Value) -> Value:
     return body.lifted[value]
 
 
+def updates_of(frame: Frame) -> dict[str, Value]:
+    """The new values of buffers, as far as a frame has got."""
+    return frame.body.updates if frame.body is not None else frame.ctx.updates
+
+
+def current(declared: Value, frame: Frame) -> Value:
+    """A declared tensor as a frame sees it; a buffer that an earlier application of its layer has updated
+    is that new value.
+    """
+    assert isinstance(declared.node.op, Input)
+    updated = updates_of(frame).get(declared.node.op.label)
+    return lift(frame.body, declared) if updated is None else updated
+
+
 class Errors:
     """Errors in the order in which they were met; one mistake in a block that is used twice is one error.
 
@@ -153,8 +167,9 @@ class Context:
     applications: dict[str, list[str]] = field(default_factory=dict)
     #: the names that were offered to calls without one
     offered: dict[Span, str] = field(default_factory=dict)
-    #: structural dims that stand for their numbers throughout
+    #: structural dims that stand for their numbers throughout, and all dims without that
     numbers: Mapping[str, int] = field(default_factory=dict)
+    symbols: dict[str, Size] = field(default_factory=dict)
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.errors.add(diagnostics)
@@ -232,6 +247,8 @@ class Frame:
     token: object = None
     noise: str = ""
     statement: str = ""
+    #: the buffers that this reading has updated
+    updated: set[str] = field(default_factory=set)
 
     def origin(self, span: Span) -> Origin:
         return Origin(self.site, self.trace) if self.home.is_std and self.site else Origin(span, self.trace)

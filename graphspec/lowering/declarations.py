@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -12,7 +13,7 @@ from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
 from graphspec.ir import OPS, DType, Input, TensorType, Value, apply, made_at, reachable
 from graphspec.lowering import bodies, calls, expressions, reflexes
-from graphspec.lowering.context import Failed, Frame, fail, join, lift
+from graphspec.lowering.context import Failed, Frame, current, fail, join
 from graphspec.lowering.module import DataFile, Declared, Draw, Given
 from graphspec.lowering.signatures import Parameter
 from graphspec.ops.samplers import SAMPLERS, SamplerSignature
@@ -32,8 +33,10 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
         with made_at(frame.origin(statement.span)):
             value = apply(Input(full, type))
             start = _start(statement, type, frame)
+        origin = frame.origin(statement.span)
+        written = _symbolic_type(statement, type, frame)
         frame.ctx.declared[full] = Declared(
-            full, statement.kind, value, start, frame.origin(statement.span), statement.doc
+            full, statement.kind, value, start, origin, statement.doc, type=written
         )
         frame.ctx.tokens[full] = token
         bodies.publish(
@@ -49,7 +52,7 @@ def declare(statement: ast.Declare, frame: Frame) -> None:
         value = known.value
         if value.type != type:
             fail(_shared_conflict(known, type, statement, frame))
-    seen = lift(frame.body, value)
+    seen = current(value, frame)
     if frame.is_file:
         frame.names[local] = seen
         return
@@ -113,6 +116,14 @@ def read_type(statement: ast.Declare, frame: Frame) -> TensorType:
         expressions.read_dtype(written.dtype, frame) if written.dtype else expressions.default_dtype(frame)
     )
     return TensorType(dtype, expressions.read_shape(written.shape, frame))
+
+
+def _symbolic_type(statement: ast.Declare, type: TensorType, frame: Frame) -> TensorType:
+    """The declared type with every dim as a symbol, also those that stand for their numbers."""
+    if not frame.is_file or not frame.ctx.numbers:
+        return type
+    symbolic = replace(frame, names={**frame.names, **frame.ctx.symbols})
+    return type.with_shape(expressions.read_shape(statement.type.shape, symbolic))
 
 
 def _start(statement: ast.Declare, type: TensorType, frame: Frame) -> Draw | Given | DataFile | None:

@@ -34,6 +34,7 @@ def read_dims(file: ast.File, frame: Frame) -> None:
     divisors = {name: _divisor(name, d, frame) for name, d in declared.items()}
     frame.names.update({name: symbol(name, divisors.get(name, 1)) for name in (*declared, *mentioned)})
     _equate(declared, frame)
+    frame.ctx.symbols = {name: frame.names[name] for name in (*declared, *mentioned)}
     for name, number in frame.ctx.numbers.items():
         _substitute(name, number, frame)
         frame.ctx.structural[name] = number

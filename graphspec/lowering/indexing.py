@@ -116,7 +116,7 @@ def _apply(x: Value, entries: list[tuple[Any, Any]], expr: ast.Index, frame: Fra
         starts.append(start)
         stops.append(stop)
         steps.append(step)
-        shape.append(-(-(stop - start) // step) if step != 1 else stop - start)
+        shape.append((stop - start + step - 1) // step)
     y = x
     if (tuple(starts), tuple(stops), tuple(steps)) != ((0,) * axis, x.shape, (1,) * axis):
         y = apply(OPS["slice"](tuple(starts), tuple(stops), tuple(steps)), y)  # type: ignore[call-arg]

@@ -102,7 +102,7 @@ def _lower(file: ast.File, ctx: Context, path: str | None) -> tuple[Context, Fra
     with ctx.collecting():
         read_dims(file, frame)
     if not file.broken:
-        known = [*frame.home.consts, *ctx.dims]
+        known = [*frame.home.consts, *ctx.symbols]
         ctx.report(say_names.unknown_set(name, known) for name in ctx.sets if name not in known)
     try:
         _run_file(file, frame)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from graphspec.diagnostics import Diagnostic
-from graphspec.ir import Graph, Number, Origin, Size, Value
+from graphspec.ir import Graph, Number, Origin, Size, TensorType, Value
 
 Kind = Literal["input", "param", "buffer", "noise"]
 
@@ -37,7 +37,11 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An input, a parameter, a buffer or noise: the `Input` node's value and how it begins."""
+    """An input, a parameter, a buffer or noise: the `Input` node's value and how it begins.
+
+    `type` is that of the value, but for dims that decide the graph: they are symbols in it also where
+    the value has their numbers, so that data can give them others.
+    """
 
     name: str
     kind: Kind
@@ -45,6 +49,7 @@ class Declared:
     start: Draw | Given | DataFile | None
     origin: Origin | None
     doc: str = ""
+    type: TensorType = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,9 @@ def read_consts(file: ast.File, frame: Frame, sets: Mapping[str, Any]) -> None:
             consts[statement.name.text] = _const(statement, frame, sets)
         except Failed as failure:
             frame.ctx.report(failure.diagnostics)
-    for failed in first:
-        consts.setdefault(failed, POISON)
+            consts[statement.name.text] = POISON
+    for of_a_cycle in first:
+        consts.setdefault(of_a_cycle, POISON)
 
 
 def _const(statement: ast.Const, frame: Frame, sets: Mapping[str, Any]) -> Any:

@@ -94,7 +94,7 @@ def in_order(statements: Sequence[ast.Statement], frame: Frame) -> list[ast.Stat
     for position, found in enumerate(needed):
         for read in found:
             maker = makers.get(read.name)
-            if read.called and maker is not None and isinstance(statements[maker], ast.Layer):
+            if maker is not None and isinstance(statements[maker], ast.Layer):
                 users.setdefault(read.name, []).append(position)
     edges = [
         (maker, position, read.name)

@@ -25,6 +25,7 @@ def read_body(definition: ast.Definition, frame: Frame) -> tuple[Value, ...]:
         spans = [definition.value.span]
     else:
         returned = _run(definition, frame)
+        frame.statement = ""
         results = tuple(expressions.evaluate(v, frame) for v in returned.values)
         spans = [v.span for v in returned.values]
         if len(results) == 1 and calls.is_value_list(results[0]):
@@ -222,6 +223,7 @@ def _update(statement: ast.Update, frame: Frame) -> None:
                 frame.trace,
             )
         )
-    if full in frame.ctx.updates or (frame.body is not None and full in frame.body.updates):
+    if full in frame.updated:
         fail(say_names.duplicate_name(f"update {name}", statement.span, None, frame.trace))
+    frame.updated.add(full)
     bodies.put_update(full, value, frame)

@@ -1,4 +1,4 @@
-"""Gradients of single examples: equal to a loop over them, to PyTorch's, and refused where they have no meaning."""
+"""Gradients of single examples: equal to a loop and to PyTorch's, refused where they mean nothing."""
 
 from __future__ import annotations
 

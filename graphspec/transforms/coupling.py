@@ -46,6 +46,7 @@ class Mixed:
     """Computed from several examples, or from their places: first at this node."""
 
     node: Node
+    of_places: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class _Analysis:
         mixed = next((s for s in given if isinstance(s, Mixed)), None)
         if mixed is not None:
             alone = not any(isinstance(s, Carried | Places) for s in given)
-            return mixed if alone else Coupled(node, "meets", mixed.node)
+            return mixed if alone else Coupled(node, "indexes" if mixed.of_places else "meets", mixed.node)
         if isinstance(node.op, Gather | ScatterAdd):
             return self._indexed(node, given)
         if any(isinstance(s, Places) for s in given):
@@ -154,12 +155,12 @@ class _Analysis:
         if not new or isinstance(node.op, BroadcastTo | Reshape | Slice | Flip | Concat):
             return None
         if isinstance(node.op, Arange):
-            return Places(0) if y.shape[0] == self.size else Mixed(node)
+            return Places(0) if y.shape[0] == self.size else Mixed(node, of_places=True)
         if isinstance(node.op, Embed) and not self._is_indexed(node.op, node.inputs[0].shape, new):
             return None
         alignment = node.op.alignment(*(v.type for v in node.inputs))
         runs = alignment and all(any(a is not None for a in alignment[k]) for k in new)
-        return None if runs else Mixed(node)
+        return None if runs else Mixed(node, of_places=True)
 
     def _aligned(self, node: Node, given: Sequence[State]) -> State:
         """By the alignment of the op: where the axes of examples go."""
@@ -189,10 +190,12 @@ class _Analysis:
             ):
                 state = self._aligned(node, [moved])
             else:
-                return Mixed(node)
-            is_plain = isinstance(state, Carried) and state.outer == state.inner == 1
-            return Places(state.axis) if is_plain and isinstance(state, Carried) else Mixed(node)
-        return Coupled(node, "indexes") if any(isinstance(s, Carried) for s in given) else Mixed(node)
+                return Mixed(node, of_places=True)
+            if isinstance(state, Carried) and state.outer == state.inner == 1:
+                return Places(state.axis)
+            return Mixed(node, of_places=True)
+        met = any(isinstance(s, Carried) for s in given)
+        return Coupled(node, "indexes") if met else Mixed(node, of_places=True)
 
     def _reshaped(self, node: Node, state: State) -> State:
         """The examples are on the axis with as many elements before and behind them."""
@@ -242,32 +245,40 @@ class _Analysis:
 
     def _indexed(self, node: Node, given: Sequence[State]) -> State:
         """Reading or adding at computed places: of the axis of the examples each may have its own only."""
-        op, y = node.op, node.types[0]
+        op, data = node.op, given[0]
         assert isinstance(op, Gather | ScatterAdd)
         own = [j for j, s in enumerate(given[1:]) if isinstance(s, Places)]
         if not own:
-            first = given[0]
             within = range(op.axis, op.axis + len(given) - 1)
-            if isinstance(op, Gather) and isinstance(first, Carried) and first.axis in within:
+            if isinstance(op, Gather) and isinstance(data, Carried) and data.axis in within:
                 return Coupled(node, "indexes")
             return self._aligned(node, given)
-        middle = y if isinstance(op, Gather) else node.inputs[0].type
-        many = middle.rank - (node.inputs[0].type.rank if isinstance(op, Gather) else y.rank) + len(given) - 1
-        running = [(v, s) for v, s in zip(node.inputs[1:], given[1:], strict=True) if s is not None]
-        # where the indices have the examples among the axes that they broadcast to
-        at = {
-            op.axis + many - len(v.shape) + s.axis if s in (Places(s.axis), Carried(s.axis)) else -1
-            for v, s in running
-            if isinstance(s, Carried | Places)
-        }
-        (place,), (j, *others), data = (at if len(at) == 1 else {-1}), own, given[0]
+        axis = _axis_of_indices(node, op, given[1:])
+        if axis is None or len(own) > 1:
+            return Coupled(node, "indexes")
+        indexed = Carried(op.axis + own[0])
         if isinstance(op, ScatterAdd):
-            is_own = data is None or data == Carried(place)
-            return Carried(op.axis + j) if is_own and place >= 0 and not others else Coupled(node, "indexes")
-        if data is None and len(running) == 1:
-            return Mixed(node)
-        is_own = data == Carried(op.axis + j) and place >= 0 and not others
-        return Carried(place) if is_own else Coupled(node, "indexes")
+            return indexed if data in (None, Carried(axis)) else Coupled(node, "indexes")
+        if data is None and sum(s is not None for s in given) == 1:
+            return Mixed(node, of_places=True)
+        return Carried(axis) if data == indexed else Coupled(node, "indexes")
+
+
+def _axis_of_indices(node: Node, op: Gather | ScatterAdd, states: Sequence[State]) -> int | None:
+    """The axis of what is read or added along which the indices hold the examples, if it is one."""
+    ranks = node.types[0].rank, node.inputs[0].type.rank
+    many, few = ranks if isinstance(op, Gather) else reversed(ranks)
+    end = op.axis + len(states) + many - few  # behind the axes that the indices broadcast to
+    axes: set[int] = set()
+    for index, state in zip(node.inputs[1:], states, strict=True):
+        match state:
+            case None:
+                continue
+            case Places(axis) | Carried(axis, 1, 1):
+                axes.add(end - len(index.shape) + axis)
+            case _:
+                return None
+    return axes.pop() if len(axes) == 1 else None
 
 
 def _quotient(top: Size, bottom: Size) -> Size | None:

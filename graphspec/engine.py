@@ -222,7 +222,9 @@ class Engine:
         module = self.module
         while True:
             derived = self.derive(request, module)
-            bound = self._binder(module, derived, given, backend)(given)
+            # a direction or a cotangent (their names have a space) need not matter: that of a linear function
+            needed = {n: a for n, a in given.items() if " " not in n or n in derived.inputs}
+            bound = self._binder(module, derived, needed, backend)(needed)
             other = self._variant(module, bound.env)
             if other is module:
                 break

@@ -354,7 +354,7 @@ class Engine:
         module = self.module
         while True:
             bound = bind(
-                {name: module.declared[name].value.type for name in given if name in module.declared},
+                {name: module.declared[name].type for name in given if name in module.declared},
                 given,
                 _explicit(module),
                 defaults=_defaults(module),
@@ -405,7 +405,7 @@ class Engine:
         with self._lock:
             if key not in self._binders:
                 binder = Binder(
-                    {name: value.type for name, value in derived.inputs.items() if name not in drawn},
+                    {n: _type(module, n, v) for n, v in derived.inputs.items() if n not in drawn},
                     _explicit(module),
                     defaults=_defaults(module),
                     spans=_spans(module),
@@ -441,6 +441,11 @@ class Engine:
             origin = module.dims[name].origin
             raise GraphSpecError(say.size_not_known(name, origin.span if origin else None))
         return {name: sizes[name] for name in sizes if name in used}
+
+
+def _type(module: Module, name: str, value: Value) -> TensorType:
+    """What an array must be: as declared, with the dims that decide the graph as symbols."""
+    return module.declared[name].type if name in module.declared else value.type
 
 
 def _remember(cache: dict[K, V], key: K, value: V) -> None:

@@ -54,3 +54,14 @@ def test_a_spec_lowers_in_double_and_in_both_modes(path: Path, training: bool):
 
     module = lower_file(str(path), dtype=DType.F64, training=training)
     assert not {d.value.dtype for d in module.declared.values()} & {DType.F16, DType.F32}
+
+
+def test_data_give_a_dim_that_decides_the_graph_another_number():
+    import numpy as np
+
+    import graphspec as gs
+
+    model = gs.load(Path(__file__).parent / "cases" / "lstm.gspec")
+    data = {name: np.zeros((2, 3), "int64") for name in ("chars", "next_chars")}
+    found = model.forward(model.init(seed=0), data, of=["h_last", "nll"])
+    assert found["h_last"].shape == (2, 128)

@@ -1,11 +1,14 @@
 """Backends: numpy is always there, and one that cannot run here says so with exit code 3."""
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from graphspec.cli import app
 from graphspec.diagnostics import GraphSpecError
 from graphspec.runtime import backends
 from graphspec.runtime.backends import backend
@@ -59,3 +62,13 @@ def test_a_machine_without_a_device_is_a_diagnostic(monkeypatch):
 def test_an_unknown_backend_gets_a_suggestion():
     code, found = failure("numpi")
     assert (code, found.help) == (1, ("did you mean `numpy`?",))
+
+
+def test_a_command_on_a_backend_that_is_not_there_ends_first_with_one_sentence_and_status_3(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    spec = Path(__file__).parent.parent.parent / "specs" / "digits.gspec"
+    result = CliRunner().invoke(app, ["grad", str(spec), "--wrt", "@params", "--backend", "cupy"])
+    assert (result.exit_code, result.stdout) == (3, "")
+    first, *rest = result.stderr.splitlines()
+    assert first.startswith("error[backend-unavailable]: the backend `cupy` is not available")
+    assert all(line.startswith("  = help") or not line for line in rest)

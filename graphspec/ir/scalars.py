@@ -49,7 +49,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """`function(arguments)`, with `function` a key of `FUNCTIONS`; `depth` counts those inside one another."""
+    """`function(arguments)`, `function` a key of `FUNCTIONS`; `depth` counts those inside one another."""
 
     function: str
     arguments: tuple[Number, ...]

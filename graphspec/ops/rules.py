@@ -81,7 +81,7 @@ def require_rank(what: str, role: str, type: TensorType, rank: int, layout: str)
 def elementwise(what: str, *types: TensorType) -> TensorType:
     """The type of an elementwise result: one dtype, shapes broadcast as numpy does."""
     first = types[0]
-    if all([t is first for t in types]):
+    if all([t is first for t in types]):  # noqa: C419  (a list: this runs for every node)
         return first
     return TensorType(require_one_dtype(what, *types), broadcast(*(t.shape for t in types)))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from math import inf, nan
 from types import CodeType, TracebackType
 from typing import Any, TypeAlias
 

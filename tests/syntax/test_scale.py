@@ -94,7 +94,9 @@ def test_long_texts_full_of_errors_end_soon(name: str):
     assert perf_counter() - start < 5
 
 
-@pytest.mark.parametrize("text", ["-" * 190 + "x", "relu(" * 95 + "x" + ")" * 95, "x if false else " * 45 + "x"])
+@pytest.mark.parametrize(
+    "text", ["-" * 190 + "x", "relu(" * 95 + "x" + ")" * 95, "x if false else " * 45 + "x"]
+)
 def test_the_deepest_expressions_that_are_read_also_compile(text: str):
     import graphspec as gs
 

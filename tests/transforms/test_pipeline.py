@@ -148,6 +148,7 @@ def test_one_walk_finds_what_the_passes_find_one_after_the_other():
 def test_what_a_rule_makes_is_simplified_again():
     x = given("x", 8)
     y = tap("y", x) ** (3 - literal(1, F64))
-    graph = optimise(Graph({"y": y, "z": (-x) * (-(x * 1.0)), "w": call("neg", -(x * x)) + -0.0}), verify=True)
+    outputs = {"y": y, "z": (-x) * (-(x * 1.0)), "w": call("neg", -(x * x)) + -0.0}
+    graph = optimise(Graph(outputs), verify=True)
     assert op_names(graph) == ["mul"]
     assert len({graph.outputs[name] for name in "yzw"}) == 1

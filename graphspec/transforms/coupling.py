@@ -96,14 +96,14 @@ def explain_coupling(graph: Graph, batch: str, coupled: Coupled) -> Diagnostic:
 
 
 def _first_named(graph: Graph, start: Node) -> str:
-    """The name of the first named value at or below a node, in topological order."""
+    """The name of the first named value at or below a node, in topological order; not that of an argument."""
     below = {start}
     for node in graph.nodes:
         if node is start or not below.isdisjoint(v.node for v in node.inputs):
             below.add(node)
-            for value in node.values:
-                if value in graph.labels:
-                    return graph.labels[value]
+            named = [graph.labels[v] for v in node.values if v in graph.labels]
+            if named and not isinstance(node.op, Tap):
+                return named[0]
     return ""
 
 

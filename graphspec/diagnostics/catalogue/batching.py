@@ -16,6 +16,11 @@ _HOW = {
     "pairs": "each example is paired with others",
     "indexes": "examples are taken by their place in the batch, and an example alone has no place",
 }
+_SHORT = {
+    "meets": "one example meets several",
+    "pairs": "pairs of examples",
+    "indexes": "taken by their place",
+}
 
 
 @diagnostic()
@@ -43,7 +48,7 @@ def coupled_examples(
     inside = f", on the way to `{towards}`" if towards else ""
     return finding(
         f"the examples of the batch `{batch}` are not independent: at `{op}`{inside}, {_HOW[how]}",
-        primary=Label(place, _HOW[how]) if place else None,
+        primary=Label(place, _SHORT[how]) if place else None,
         secondary=labels,
         help=("in eval mode `batch_norm` uses its running statistics",)
         if place and "batch_norm" in place.text

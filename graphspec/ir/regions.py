@@ -58,10 +58,12 @@ class Position:
 
     @staticmethod
     def at(value: Value) -> Position:
-        """Where an integer without axes points, seen through sums with numbers and multiples."""
+        """Where the one element of an integer points, seen through sums with numbers and multiples."""
         number, factor = 0, 1  # type: Size, Size
         while True:
             node = value.node
+            if node.op.name == "arange":
+                return Position(number)
             left, right = (_integer(v) for v in node.inputs) if len(node.inputs) == 2 else (None, None)
             match node.op.name, left, right:
                 case "add", None, int() | Symbolic():

@@ -93,11 +93,12 @@ class Gather(Op):
         x, *indices = inputs
         first, end = self.axis, self.axis + len(indices)
         middle = region[first : len(y.shape) - (len(x.shape) - end)]
-        if not is_whole(middle) or (middle and len(indices) > 1):
+        is_one_place = all(size == 1 for index in indices for size in index.shape)
+        if not is_whole(middle) or not (is_one_place or len(indices) == 1):
             # some of the places only; pairs of places are no box
             return super().demand(region, y, *inputs)
         places: list[Axis] = [Span(Position.at(index), 1) for index in indices]
-        if middle:
+        if not is_one_place:
             places = [Rows(indices[0], product(indices[0].shape))]
         axes = (*region[:first], *places, *region[first + len(middle) :])
         sizes = tuple(x.shape[first:end])

@@ -136,7 +136,10 @@ class Reader:
     def _sum(self, position: Position) -> Value:
         total: Value | None = None
         for term, factor in position.terms:
-            value = self._rounded(term) if isinstance(term, Rounded) else _wide(self.find(term))
+            if isinstance(term, Rounded):
+                value = self._rounded(term)
+            else:
+                value = make("reshape", _wide(self.find(term)), shape=())
             value = value if factor == 1 else value * factor
             total = value if total is None else total + value
         if total is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from pathlib import Path
 from statistics import median
@@ -124,21 +125,36 @@ def test_gradients_of_single_examples_are_those_of_the_whole() -> None:
     close(found, expected)
 
 
+EACH_ITS_OWN = """gspec 1
+dim N = 4
+input x: f32[N, 2, 9, 9] ~ normal()
+input row: i64[N] ~ randint(9)
+input column: i64[N] ~ randint(9)
+y = x -> conv2d(4, kernel_size=3, padding=1) as conv1 -> relu -> conv2d(2, kernel_size=3, padding=1) as conv2
+score = transpose(y, [0, 2, 3, 1])[arange(N), row, column]
+loss total = mean(score)
+"""
+
+
 def test_each_example_may_have_its_own_place() -> None:
-    spec = """gspec 1
-    dim N = 3
-    input x: f32[N, 2, 9, 9] ~ normal()
-    input row: i64[N] ~ randint(7)
-    y = x -> conv2d(2, kernel_size=3, padding=1) as conv1 -> relu -> conv2d(1, kernel_size=3) as conv2
-    score = take_along_axis(y[:, 0, :, 4], reshape(row, [N, 1]), axis=1)
-    loss total = mean(score)
-    """.replace("\n    ", "\n")
-    model, whole, params, inputs = both(spec)
+    model, whole, params, inputs = both(EACH_ITS_OWN)
     for per_example in (False, True):
         found, expected = (
             m.grad(params, inputs, wrt="@params", per_example=per_example) for m in (model, whole)
         )
         close(found, expected)
+    with pytest.raises(gs.GraphSpecError, match="`score` takes element 9 of axis 1, which has size 9"):
+        model.grad(params, {**inputs, "row": np.array([0, 9, 1, 2])}, wrt="@params", per_example=True)
+
+
+def test_an_emitted_program_reads_windows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gs.load(SPECS / "one_pixel.gspec", dims={"N": 2})
+    params, inputs = model.init(seed=0), model.draw(seed=0)
+    (tmp_path / "one_pixel_program.py").write_text(model.emit(wrt="conv1.weight"))
+    monkeypatch.syspath_prepend(tmp_path)
+    found = importlib.import_module("one_pixel_program").gradients({**params, **inputs})
+    expected = model.grad(params, inputs, wrt="conv1.weight")
+    np.testing.assert_array_equal(found["conv1.weight"], expected["conv1.weight"])
 
 
 def test_the_gradient_by_what_is_not_looked_at_is_zero() -> None:

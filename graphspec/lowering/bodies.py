@@ -85,6 +85,7 @@ def apply_definition(
     """
     span = calls.stage_span(expr)
     frame.ctx.spend(span)
+    frame.ctx.read.add(id(definition))
     name = definition.name.text
     if definition in frame.stack:
         fail(say.recursive_definition(name, span, definition.name.span, frame.trace))

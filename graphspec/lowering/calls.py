@@ -72,20 +72,29 @@ def _call_function(expr: ast.Call, piped: Piped | None, frame: Frame, label: str
 
 def check_call(expr: ast.Call, frame: Frame) -> None:
     """Raise what is wrong with a call apart from the value piped into it, which has failed."""
+    known = parameters_of(expr, frame)
+    if known is not None:
+        reflexes.check_arguments(expr, expr.function.text, known, frame)
+
+
+def parameters_of(expr: ast.Call, frame: Frame) -> list[str] | None:
+    """The parameters of what is called, None for a form of the language; raises where there is no such
+    function.
+    """
     text = expr.function.text
-    found = definitions.find(text, frame)
     layer = frame.names.get(text)
+    found = definitions.find(text, frame)
     if isinstance(layer, LayerRef):
-        known = [p.name for p in of_definition(layer.definition).parameters]
+        signature = of_definition(layer.definition)
     elif found is not None:
-        known = [p.name for p in of_definition(found[0]).parameters]
+        signature = of_definition(found[0])
     elif text in FORMS:
-        return
+        return None
     elif definitions.is_primitive(text):
-        known = [p.name for p in of_primitive(text).parameters]
+        signature = of_primitive(text)
     else:
         reflexes.unknown_function(expr, frame)
-    reflexes.check_arguments(expr, text, known, frame)
+    return [p.name for p in signature.parameters]
 
 
 def _apply_layer(

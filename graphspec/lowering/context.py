@@ -163,6 +163,9 @@ class Context:
     #: how many steps of repetitions and applications of blocks were read
     work: int = 0
     folder: str | None = None
+    #: the definitions that were read, by identity, and the names lost to syntax errors
+    read: set[int] = field(default_factory=set)
+    broken: frozenset[str] = frozenset()
     #: the values that apply a layer, by the layer's path
     applications: dict[str, list[str]] = field(default_factory=dict)
     #: the names that were offered to calls without one

@@ -23,6 +23,7 @@ from graphspec.lowering.module import Check, Declared, Module, Result
 from graphspec.lowering.namespaces import Importer, read_consts
 from graphspec.lowering.ordering import in_order
 from graphspec.lowering.patterns import matches
+from graphspec.lowering.unapplied import check_unapplied
 from graphspec.lowering.unused import unused
 from graphspec.syntax import ast
 from graphspec.syntax.parser import parse_expression, parse_partial
@@ -98,6 +99,7 @@ def lower_source(
 
 def _lower(file: ast.File, ctx: Context, path: str | None) -> tuple[Context, Frame]:
     """One reading of a whole file."""
+    ctx.broken = file.broken
     frame = _file_frame(file, ctx, path)
     with ctx.collecting():
         read_dims(file, frame)
@@ -108,6 +110,7 @@ def _lower(file: ast.File, ctx: Context, path: str | None) -> tuple[Context, Fra
         _run_file(file, frame)
     except Exhausted as stop:
         ctx.report([stop.diagnostic])
+    check_unapplied(file, frame)
     ctx.declared.update(_apply_inits(file, frame))
     return ctx, frame
 

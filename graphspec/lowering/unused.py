@@ -96,7 +96,7 @@ def _inside(definition: ast.Definition, file: ast.File) -> Iterator[Diagnostic]:
 
 def _locals(body: Iterable[ast.Statement]) -> Iterator[list[ast.Path]]:
     """The names that the statements of a body make, in all of its branches."""
-    for statement in _flat(body):
+    for statement in flat(body):
         match statement:
             case ast.Assign():
                 yield [target.path for target in statement.targets]
@@ -104,11 +104,12 @@ def _locals(body: Iterable[ast.Statement]) -> Iterator[list[ast.Path]]:
                 yield [statement.path]
 
 
-def _flat(body: Iterable[ast.Statement]) -> Iterator[ast.Statement]:
+def flat(body: Iterable[ast.Statement]) -> Iterator[ast.Statement]:
+    """The statements of a body and of all its branches."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.If):
-            yield from _flat(chain(statement.then, statement.otherwise))
+            yield from flat(chain(statement.then, statement.otherwise))
 
 
 def _mentioned_by(statement: ast.Statement) -> Iterator[str]:
@@ -122,7 +123,7 @@ def _mentioned_by(statement: ast.Statement) -> Iterator[str]:
                 yield from _names_of_type(type)
             if statement.value is not None:
                 yield from _names(statement.value)
-            for inner in _flat(statement.body):
+            for inner in flat(statement.body):
                 yield from _mentioned_by(inner)
         case ast.If():
             yield from _names(statement.condition)

@@ -62,6 +62,6 @@ def test_data_give_a_dim_that_decides_the_graph_another_number():
     import graphspec as gs
 
     model = gs.load(Path(__file__).parent / "cases" / "lstm.gspec")
-    data = {name: np.zeros((2, 3), "int64") for name in ("chars", "next_chars")}
+    data = {name: np.zeros((2, 5), "int64") for name in ("chars", "next_chars")}
     found = model.forward(model.init(seed=0), data, of=["h_last", "nll"])
     assert found["h_last"].shape == (2, 128)

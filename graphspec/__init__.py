@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from graphspec.notices import GraphSpecWarning, PrecisionWarning
     from graphspec.runtime.kernels import kernel
     from graphspec.step import Step
-    from graphspec.verdicts import GradcheckReport
+    from graphspec.gradcheck.report import GradcheckReport
 
 __version__ = "0.1.0"
 
@@ -52,7 +52,7 @@ _HOME = {
     "Box": "graphspec.ir",
     "DType": "graphspec.ir",
     "Diagnostic": "graphspec.diagnostics",
-    "GradcheckReport": "graphspec.verdicts",
+    "GradcheckReport": "graphspec.gradcheck.report",
     "GraphSpecError": "graphspec.diagnostics",
     "GraphSpecWarning": "graphspec.notices",
     "Model": "graphspec.model",

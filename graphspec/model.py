@@ -21,7 +21,7 @@ from graphspec.views import View
 
 if TYPE_CHECKING:
     from graphspec.runtime.plan import Plan
-    from graphspec.verdicts import GradcheckReport
+    from graphspec.gradcheck.report import GradcheckReport
 
 #: what is computed of every example, if that is asked for
 Form: TypeAlias = "Literal['gradients', 'norms'] | None"

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import graphspec as gs
 from graphspec.cli import app
 from graphspec.diagnostics.catalogue import CATALOGUE, checks
+from graphspec.gradcheck import jacobian_by_differences
 from graphspec.runtime.differences import compare, numeric_jacobian, slope
 
 SPECS = Path(__file__).parent.parent / "specs"
@@ -260,6 +261,28 @@ def test_what_goes_into_a_surrogate_is_checked_too() -> None:
     assert ids(check(wrong)) == ["gradient-wrong"]
 
 
+def test_each_application_of_a_surrogate_is_followed() -> None:
+    report = check(
+        "param a: f32[3] ~ normal()\nparam b: f32[3] ~ normal()\n"
+        "loss total = sum(quantised(2 * a) * quantised(b * x))\n"
+        "op quantised(x) = round(4 * x) / 4 {\n  surrogate(dy) x = dy\n}\n"
+    )
+    assert {(row.name, row.of) for row in report.rows if row.of} == {
+        ("a", "what goes into `quantised`"),
+        ("b", "what goes into `quantised` (2)"),
+        ("x", "what goes into `quantised` (2)"),
+    }
+
+
+def test_a_name_that_only_a_surrogate_leads_to_is_told() -> None:
+    text = "loss total = sum(quantised(x))\nop quantised(x) = round(x) {\n  surrogate(dy) x = dy\n}\n"
+    report = check(text, wrt="x")
+    assert [(row.name, row.verdict) for row in report.rows] == [
+        ("x", "surrogate"),
+        ("quantised: x", "surrogate"),
+    ]
+
+
 def test_gradient_instead_of_surrogate_is_wrong() -> None:
     assert ids(check(STRAIGHT.replace("surrogate(", "gradient("))) == ["gradient-wrong"]
 
@@ -417,6 +440,17 @@ def test_the_slope_of_a_smooth_function_is_found(f: Callable[[float], float], ex
 def test_a_kink_gives_both_slopes(f: Callable[[float], float], sides: tuple[float, float]) -> None:
     found = slope(f, f(0.0), 1.0).sides
     assert found == pytest.approx(sides, abs=1e-6)
+
+
+def test_the_jacobian_by_differences_is_that_of_the_model() -> None:
+    model = gs.load(SPECS / "requ_iris.gspec")
+    params, inputs = model.init(), {name: a[:3] for name, a in model.draw().items()}
+    for of, wrt in (("hidden", "hidden.affine.weight"), ("logits", "measurements"), ("logits", "hidden")):
+        found = jacobian_by_differences(
+            model._engine.in_double(), of, wrt, {**params, **inputs}, seed=0, backend="numpy"
+        )
+        expected = model.jacobian(params, inputs, of, wrt)
+        np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-9)
 
 
 def test_where_a_function_ends_there_is_no_slope() -> None:

@@ -6,7 +6,6 @@ issues, to which the tests refer.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -96,9 +96,9 @@ def test_the_digits_are_differentiated_in_the_precision_of_the_spec() -> None:
 
 
 def commands() -> list[str]:
-    """The commands that the page about the specs offers."""
-    text = (SPECS / "README.md").read_text(encoding="utf-8")
-    return [c for c in re.findall(r"`graphspec ([^`]*)`", text) if "NAME" not in c]
+    """Those in the table of the page about the specs; `test_readme.py` runs those shown with their output."""
+    table = re.findall(r"^\| `.*$", (SPECS / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return re.findall(r"`graphspec ([^`]*)`", "\n".join(table))
 
 
 @pytest.mark.parametrize("command", commands())
@@ -146,3 +146,48 @@ def test_the_other_nonlinearity_of_the_iris_spec_is_chosen_by_a_const() -> None:
     scene = next(s for s in SCENES if s.name == "requ_iris")
     hidden = model.forward(scene.params(), scene.inputs(), of=["hidden"])["hidden"]
     assert np.all((hidden > 0) & (hidden < 1))
+
+
+def test_the_smallest_graph_has_the_gradients_that_one_sees() -> None:
+    model = gs.load(SPECS / "scalar.gspec")
+    x, a, b = np.array(3.0), np.array(-2.0), np.array(7.0)
+    value, grads = model.value_and_grad({}, {"x": x, "a": a, "b": b}, wrt="@inputs")
+    assert float(value) == 3.0 * -2.0 + 0.5 * 7.0
+    assert {name: float(g) for name, g in grads.items()} == {"x": -2.0, "a": 3.0, "b": 0.5}
+
+
+def test_the_gradient_by_the_input_of_a_layer_is_the_part_that_flows_through_it() -> None:
+    scene = next(s for s in SCENES if s.name == "two_paths")
+    model = gs.load(SPECS / "two_inputs.gspec", dtype="f64")
+    params, inputs = scene.params(), scene.inputs()
+    v = scene.cotangent((30,))
+    grads = model.grad(params, inputs, wrt=["x", "hidden.x", "hidden"], of="y", cotangent=v)
+    back = model.forward(params, inputs, of="back")["back"]
+    np.testing.assert_allclose(grads["hidden.x"], grads["hidden"] @ params["hidden.weight"], rtol=1e-11)
+    np.testing.assert_allclose(grads["x"], grads["hidden.x"] + v * back, rtol=1e-11)
+
+
+def test_gradients_have_the_structure_of_what_was_asked_for() -> None:
+    scene = next(s for s in SCENES if s.name == "two_inputs")
+    model = gs.load(SPECS / "two_inputs.gspec", dtype="f64")
+    params, inputs = scene.params(), scene.inputs()
+    for wrt in (["input2", "input1"], ["right.bias"], ["input1", "left.*", "right.weight"]):
+        grads = model.grad(params, inputs, wrt=wrt, of="sum(score)")
+        expanded = [n for w in wrt for n in (["left.weight", "left.bias"] if w == "left.*" else [w])]
+        assert list(grads) == expanded
+        assert all(g.shape == (params | inputs)[name].shape for name, g in grads.items())
+
+
+def test_a_missing_input_and_a_wrong_cotangent_say_what_was_expected() -> None:
+    scene = next(s for s in SCENES if s.name == "two_inputs")
+    model = gs.load(SPECS / "two_inputs.gspec", dtype="f64")
+    params, inputs = scene.params(), scene.inputs()
+    with pytest.raises(gs.GraphSpecError, match=r"`input2` is needed, f64\[N, 3\], and was not given"):
+        model.value_and_grad(params, {"input1": inputs["input1"]}, wrt="input1", of="sum(score)")
+    # what the request does not need may be missing: `x` belongs to the other result
+    assert "x" not in model.needs("score", "input1", cotangent="ones")
+    for shape in ((4, 4), (5, 4), (20,)):
+        with pytest.raises(gs.GraphSpecError, match=r"`cotangent of score` is f64\[N, 5\]"):
+            model.grad(params, inputs, wrt="input1", of="score", cotangent=np.ones(shape))
+    with pytest.raises(gs.GraphSpecError, match="`N` is 4 by axis 0 of `input1`, but 3"):
+        model.grad(params, inputs, wrt="input1", of="score", cotangent=np.ones((3, 5)))

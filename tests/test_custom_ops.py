@@ -184,6 +184,17 @@ def test_it_is_listed_with_its_documentation() -> None:
     assert "squash(x, k: float = 1.0)" in result.stdout
 
 
+def test_a_written_program_holds_its_kernel() -> None:
+    make_running_sum()
+    make_squash()
+    m = model("squash(running_sum(x), k=2)")
+    inputs = m.draw()
+    namespace: dict[str, Any] = {"__name__": "program"}
+    exec(m.emit(wrt="x"), namespace)
+    found = namespace["gradients"](inputs)["x"]
+    np.testing.assert_allclose(found, m.grad({}, inputs, wrt="x")["x"], rtol=1e-12)
+
+
 def test_a_cell_that_is_run_again_replaces_its_class() -> None:
     first, second = make_squash(), make_squash()
     assert OPS["squash"] is second is not first
@@ -239,6 +250,7 @@ def make_and_boom(cls: type[gs.Op], x: gs.Value) -> gs.Value:
     boom()
 
 
+OWNER = "`faulty`, an operation of the module `theirs`"
 #: what is wrong with an op, and the request that meets it
 FAULTS: dict[str, tuple[dict[str, Any], Callable[[gs.Model], object] | None]] = {
     "infer_raises": ({"infer": boom}, None),
@@ -269,6 +281,10 @@ FAULTS: dict[str, tuple[dict[str, Any], Callable[[gs.Model], object] | None]] = 
     ),
     "kernel_is_missing": ({"kernel": "nowhere"}, lambda m: m.forward({}, m.draw())),
     "kernel_raises": ({"kernel": "booming"}, lambda m: m.forward({}, m.draw())),
+    "kernel_cannot_be_written": (
+        {"kernel": "unwritten", "vjp": lambda self, gy, y, x: (gy,)},
+        lambda m: m.emit(wrt="x"),
+    ),
     "batch_is_missing": (
         {"vjp": lambda self, gy, y, x: (-gy * x,)},
         lambda m: m.grad({}, m.draw(), wrt="x", of="sum(h)", per_example=True),
@@ -283,13 +299,15 @@ def test_a_fault_is_reported_with_the_name_of_the_op_and_its_module(
     parts, request = FAULTS[name]
     gs.op(bare("faulty", **parts))
     gs.kernel("booming")(boom)
+    gs.kernel("unwritten")(eval("lambda xp, out, x: None"))
     with pytest.raises(gs.GraphSpecError) as error:
         (request or str)(model("faulty(x)"))
     (found,) = error.value.diagnostics
     assert found.id == "plugin-failed"
-    assert "`faulty`, an operation of the module `theirs`" in found.message
+    owner = f"`<lambda>`, an operation of the module `{__name__}`" if "written" in name else OWNER
+    assert owner in found.message
     kept = [line for line in str(error.value).split("\n") if not line.startswith("  = note: at ")]
-    if name != "result_has_another_shape":  # in numpy's words
+    if name not in ("result_has_another_shape", "kernel_cannot_be_written"):  # other words elsewhere
         expect(WRONG / f"{name}.txt", "\n".join(kept) + "\n")
     raised = name.endswith("_raises")
     assert isinstance(error.value.__cause__, ZeroDivisionError) == raised

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
+from graphspec.diagnostics import GraphSpecError
+from graphspec.diagnostics.catalogue.plugins import plugin_failed
+
 _PACKAGE = "graphspec."
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
 _Imports: TypeAlias = "dict[tuple[str, str | None], None]"
@@ -42,7 +45,14 @@ def bundle(functions: Iterable[Callable[..., Any]]) -> Bundle:
     found: dict[tuple[str, str], str] = {}
     imports: _Imports = {}
     for function in functions:
-        _collect(function.__module__, function.__name__, found, imports)
+        module, name = function.__module__, function.__name__
+        try:
+            _collect(module, name, found, imports)
+        except (ImportError, KeyError, OSError, TypeError) as error:
+            if f"{module}.".startswith(_PACKAGE):
+                raise
+            reason = "its source cannot be read; a program can hold functions of modules only"
+            raise GraphSpecError(plugin_failed(name, module, "kernel", reason)) from error
     names = [name for _, name in found]
     assert len(set(names)) == len(names), f"two definitions of one name among {sorted(names)}"
     text = ""
@@ -127,8 +137,10 @@ def _names_in(statement: ast.stmt) -> list[str]:
 
 
 def _is_registration(node: ast.AST) -> bool:
-    """Whether this is `@kernel(...)`, which the text has no use for."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "kernel"
+    """Whether this is `@kernel(...)` or `@gs.kernel(...)`, which the text has no use for."""
+    if not isinstance(node, ast.Call):
+        return False
+    return getattr(node.func, "id", "") == "kernel" or getattr(node.func, "attr", "") == "kernel"
 
 
 def _text(lines: list[str], statement: ast.stmt) -> str:

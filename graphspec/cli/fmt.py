@@ -120,8 +120,7 @@ def _to_stdout(report: Report, facts: dict[str, Any], key: str, text: str) -> No
     """A text as it is, or under its key in the JSON document."""
     if report.as_json:
         facts[key] = text
-    else:
-        sys.stdout.write(text)
+    report.write(text)
 
 
 def _difference(source: Source, text: str) -> str:

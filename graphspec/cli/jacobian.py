@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from graphspec.cli import options
+from graphspec.cli.complete import complete_of, complete_wrt
 from graphspec.cli.compute import arguments, given_by, load_model, parameter_file_by, require_backend, write
 from graphspec.cli.report import Report
 
@@ -14,10 +15,24 @@ from graphspec.cli.report import Report
 def jacobian(
     spec: options.SpecPath,
     of: Annotated[
-        str, typer.Option("--of", metavar="EXPR", help="The value to differentiate.", show_default=False)
+        str,
+        typer.Option(
+            "--of",
+            metavar="EXPR",
+            help="The value to differentiate.",
+            show_default=False,
+            autocompletion=complete_of,
+        ),
     ],
     wrt: Annotated[
-        str, typer.Option("--wrt", metavar="NAME", help="What it is differentiated by.", show_default=False)
+        str,
+        typer.Option(
+            "--wrt",
+            metavar="NAME",
+            help="What it is differentiated by.",
+            show_default=False,
+            autocompletion=complete_wrt,
+        ),
     ],
     rows: Annotated[
         str | None,

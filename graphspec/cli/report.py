@@ -65,9 +65,13 @@ class Report:
 
     def line(self, text: str = "") -> None:
         """One line of the result, where it is text."""
+        self.write(text.rstrip() + "\n")
+
+    def write(self, text: str) -> None:
+        """A text of the result as it stands."""
         if not self.as_json:
             self._life.hide()
-            sys.stdout.write(text.rstrip() + "\n")
+            sys.stdout.write(text)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
         """Aligned columns, those of `right` to the right."""

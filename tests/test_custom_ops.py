@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,6 +183,16 @@ def test_it_is_listed_with_its_documentation() -> None:
     result = CliRunner().invoke(app, ["ops", "squash"])
     assert "y = x / (k + |x|)" in result.stdout
     assert "squash(x, k: float = 1.0)" in result.stdout
+
+
+def test_the_example_of_the_floor_plan_runs() -> None:
+    page = (Path(gs.__file__).parent / "README.md").read_text(encoding="utf-8")
+    (code,) = (
+        b for b in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "gs.op" in b
+    )
+    exec(compile(code, "README.md", "exec"), {"__name__": "my_package.ops"})
+    m = model("running_sum(x, backwards=true)")
+    assert m.gradcheck({}, m.draw(), order=2)
 
 
 def test_a_written_program_holds_its_kernel() -> None:

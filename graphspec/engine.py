@@ -87,6 +87,7 @@ class Engine:
         self._lock = threading.RLock()
         self._modules: dict[frozenset[tuple[str, int]], Module] = {}
         self._derived: dict[tuple[Module, Request], Derived] = {}
+        self._asked: dict[Derived, tuple[str, ...]] = {}
         self._graphs: dict[Derived, Graph] = {}
         self._told: WeakSet[Derived] = WeakSet()
         self._symbols: dict[Derived, frozenset[str]] = {}
@@ -99,7 +100,9 @@ class Engine:
         key = (module or self.module, request)
         with self._lock:
             if key not in self._derived:
-                _remember(self._derived, key, self._derive(*key))
+                derived = self._derive(*key)
+                _remember(self._derived, key, derived)
+                _remember(self._asked, derived, request.of or ())
             return self._derived[key]
 
     def _derive(self, module: Module, request: Request) -> Derived:
@@ -423,7 +426,7 @@ class Engine:
             if key not in self._programs:
                 from graphspec.runtime import memory
 
-                wrong = check_sizes(module, sizes)
+                wrong = check_sizes(module, sizes, self._asked.get(derived, ()))
                 if wrong:
                     raise GraphSpecError(wrong)
                 with memory.limited(self._max_memory):

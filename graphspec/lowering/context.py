@@ -155,6 +155,8 @@ class Context:
     dims: dict[str, Dim] = field(default_factory=dict)
     structural: dict[str, int] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    #: the checks of expressions that were given from outside, by their text
+    late: dict[str, tuple[Check, ...]] = field(default_factory=dict)
     errors: Errors = field(default_factory=Errors)
     bodies: dict[Any, Any] = field(default_factory=dict)
     mode_matters: bool = False

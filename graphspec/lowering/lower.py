@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeAlias
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Source, Span
@@ -17,7 +18,7 @@ from graphspec.lowering import declarations, expressions, plugins, statements
 from graphspec.lowering.bodies import publish, register
 from graphspec.lowering.context import POISON, Context, Errors, Exhausted, Failed, Frame, fail
 from graphspec.lowering.definitions import read_source
-from graphspec.lowering.dims import read_dims
+from graphspec.lowering.dims import check_constraints, check_equal, read_dims
 from graphspec.lowering.lookup import find_name
 from graphspec.lowering.module import Check, Declared, Module, Result
 from graphspec.lowering.namespaces import Importer, read_consts
@@ -135,12 +136,14 @@ def lower_expression(module: Module, text: str, name: str = "<expression>") -> t
         frame.ctx,
         values=dict(module.values),
         declared=dict(module.declared),
+        checks=[],
         errors=Errors(),
         places=dict(frame.ctx.places),
     )
     scope = replace(frame, ctx=ctx, names=dict(frame.names), statement="")
     try:
-        meaning = expressions.evaluate(expr, scope)
+        with collect_assumptions() as assumed:
+            meaning = expressions.evaluate(expr, scope)
         items = meaning if isinstance(meaning, tuple) else (meaning,)
         values = tuple(expressions.expect_tensor(m, expr.span, scope) for m in items)
         if len(ctx.declared) > len(module.declared):
@@ -149,14 +152,19 @@ def lower_expression(module: Module, text: str, name: str = "<expression>") -> t
         raise GraphSpecError((*ctx.errors.found, *failure.diagnostics)) from None
     except Exhausted as stop:
         raise GraphSpecError(stop.diagnostic) from None
+    place = Origin(expr.span)
+    frame.ctx.late[text] = (*ctx.checks, *(Check(a, b, place) for a, b in dict.fromkeys(assumed)))
     return values
 
 
-def check_sizes(module: Module, env: Mapping[str, int]) -> list[Diagnostic]:
-    """What is wrong with these numbers for the dims: constraints and sizes that had to turn out equal."""
-    from graphspec.lowering.dims import check_constraints, check_equal
+def check_sizes(module: Module, env: Mapping[str, int], asked: Iterable[str] = ()) -> list[Diagnostic]:
+    """What is wrong with these numbers for the dims: constraints and sizes that had to turn out equal.
 
-    return check_constraints(module, env) + check_equal(module.checks, env)
+    `asked` are the expressions from outside (`--of`) that are to be computed.
+    """
+    late: Mapping[str, tuple[Check, ...]] = module.scope.ctx.late
+    checks = chain(module.checks, *(late.get(text, ()) for text in asked))
+    return check_constraints(module, env) + check_equal(checks, env)
 
 
 def _place(found: Diagnostic, main: Source) -> tuple[bool, str, int]:

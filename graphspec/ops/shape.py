@@ -176,6 +176,8 @@ class BroadcastTo(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         new = len(self.shape) - x.rank
+        if any(isinstance(size, int) and size < 0 for size in self.shape):
+            raise TypeRuleError(f"a size is not negative: {format_shape(self.shape)}")
         if new < 0 or any(p != 1 and not same(p, q) for p, q in zip(x.shape, self.shape[new:], strict=True)):
             raise TypeRuleError(f"`broadcast_to` cannot repeat {x} to the shape {format_shape(self.shape)}")
         return x.with_shape(self.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graphspec.lowering.lower import check_sizes
 from tests.lowering.lowered import X, ids, lower, number, refused, type_of
 
 V = np.array([1.0, -2.0, 3.0, 0.5])
@@ -245,3 +246,12 @@ def test_every_operand_and_argument_is_looked_at():
         ("unknown-name", "d"),
         ("unknown-argument", "dim"),
     ]
+
+
+def test_the_sizes_of_an_expression_from_outside_are_checked_where_it_is_asked_for():
+    module = lower(X + "output y = 2 * x\n")
+    for expression in ("y[0:9]", "y[8]", "y + x[:N // 2 + N // 3]"):
+        type_of(module, expression)
+        assert [d.id for d in check_sizes(module, {"N": 5}, [expression])] == ["sizes-turned-out"]
+    assert not check_sizes(module, {"N": 5})
+    assert not check_sizes(module, {"N": 9}, ["y[0:9]"])

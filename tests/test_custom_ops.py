@@ -190,7 +190,7 @@ def test_the_example_of_the_floor_plan_runs() -> None:
     (code,) = (
         b for b in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "gs.op" in b
     )
-    exec(compile(code, "README.md", "exec"), {"__name__": "my_package.ops"})
+    exec(compile(code, "README.md", "exec", dont_inherit=True), {"__name__": "my_package.ops"})
     m = model("running_sum(x, backwards=true)")
     assert m.gradcheck({}, m.draw(), order=2)
 

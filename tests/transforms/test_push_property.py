@@ -21,7 +21,7 @@ from graphspec.transforms.push_selections import push_selections
 from tests.transforms.models import call, evaluate_size, exp, relu, run, sin, tap, total
 from tests.transforms.models import given as input_of
 
-N = symbol("N")
+N, H = symbol("N"), symbol("H")
 T = TypeVar("T")
 
 
@@ -30,7 +30,7 @@ class Builder:
 
     def __init__(self, data: st.DataObject) -> None:
         self.data = data
-        self.env = {"N": self.number(1, 3)}
+        self.env = {"N": self.number(1, 3), "H": self.number(3, 8)}
         self.inputs: list[Value] = []
         self.arrays: dict[Value, Any] = {}
         self.rng = np.random.default_rng(self.number(0, 99))
@@ -142,10 +142,10 @@ class Builder:
         )
         kernel, stride, padding, dilation = drawn[0], drawn[1], tuple(p - 1 for p in drawn[2]), drawn[3]
         for i in (0, 1):
-            if not isinstance(x.shape[2 + i], int) or 2 * padding[i] > dilation[i] * (kernel[i] - 1) + 1:
+            if 2 * padding[i] > dilation[i] * (kernel[i] - 1) + 1:
                 return None
-            count = window_count(x.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i])
-            if not isinstance(count, int) or count < 1:
+            size = self.size(x.shape[2 + i])
+            if self.size(window_count(size, kernel[i], stride[i], padding[i], dilation[i])) < 1:
                 return None
         return kernel, stride, padding, dilation
 
@@ -224,7 +224,7 @@ class Builder:
 def graphs(draw: Any) -> tuple[Graph, dict[Value, Any], dict[str, int], list[Value]]:
     """A graph whose output `y` is a number, numbers for its inputs, and some values in it."""
     b = Builder(draw(st.data()))
-    first = b.input(b.pick([N, 2, 3]), b.number(1, 3), b.number(1, 7), b.number(3, 8))
+    first = b.input(b.pick([N, 2, 3]), b.number(1, 3), b.number(1, 7), b.pick([H, *range(3, 9)]))
     values = [first]
     for _ in range(b.number(1, 6)):
         values.append(b.step(values[-1]))

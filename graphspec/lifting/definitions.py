@@ -125,7 +125,7 @@ class Definitions:
 
     def _nodes(self, body: Body) -> tuple[Node, ...]:
         values = [*body.results, *(g.value for g in body.gradients.values())]
-        return reachable(values, frozenset(body.parameters))
+        return _as_used(values, frozenset(body.parameters))
 
     def _define(self, made: Call) -> _Made:
         """Print one definition, unless it reads as one that is there."""
@@ -182,6 +182,25 @@ class Definitions:
             name = f"{base}_{count}"
         self._names.add(name)
         return name
+
+
+def _as_used(values: Sequence[Value], stop: frozenset[Value]) -> tuple[Node, ...]:
+    """The nodes that values depend on, each before its users, in the order in which these name them.
+
+    The order is that of the expressions alone, so that a body which is read again prints as it did.
+    """
+    done: dict[Node, None] = {}
+    todo: list[tuple[Node, bool]] = [(v.node, False) for v in reversed(values) if v not in stop]
+    while todo:
+        node, is_ready = todo.pop()
+        if node in done:
+            continue
+        if is_ready:
+            done[node] = None
+            continue
+        todo.append((node, True))
+        todo.extend((v.node, False) for v in reversed(node.inputs) if v not in stop)
+    return tuple(done)
 
 
 def _original(name: str) -> str:

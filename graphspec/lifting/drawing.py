@@ -15,7 +15,7 @@ from graphspec.lifting import spelling
 from graphspec.lifting.clustering import Chain, Path, heads, without_cycles, without_lone_clusters
 from graphspec.lifting.definitions import statics_of
 from graphspec.lifting.facts import Facts
-from graphspec.lifting.naming import forward_nodes, names_of, output_paths
+from graphspec.lifting.naming import forward_nodes, names_of, output_paths, without_taps
 from graphspec.lifting.spelling import Text, size_text, type_text
 
 #: more boxes than this are folded
@@ -83,6 +83,7 @@ def draw(graph: Graph, facts: Facts | None = None, limit: int | None = None) -> 
 
 class _Drawer:
     def __init__(self, graph: Graph, facts: Facts, limit: int) -> None:
+        graph = without_taps(graph)
         self.facts = facts
         self.limit = limit
         paths = output_paths(graph.outputs)

@@ -8,7 +8,7 @@ from graphspec.diagnostics import Source
 from graphspec.ir import Graph, Input, Literal, Node, Tap, Value
 from graphspec.lifting.definitions import Definitions
 from graphspec.lifting.facts import Declaration, Facts
-from graphspec.lifting.naming import forward_nodes, names_of, output_paths, path_of
+from graphspec.lifting.naming import forward_nodes, names_of, output_paths, path_of, without_taps
 from graphspec.lifting.scope import Scope
 from graphspec.lifting.spelling import call, type_text
 from graphspec.ops.derivatives import Grad
@@ -31,7 +31,11 @@ class _Printer:
     def __init__(self, graph: Graph, facts: Facts) -> None:
         self.facts = facts
         self.definitions = Definitions(facts.library)
-        self.graph = self.definitions.flatten(graph)
+        flat = self.definitions.flatten(graph)
+        self.differentiated = {
+            v for n in flat.nodes if isinstance(n.op, Grad) for v in n.inputs[1 : 1 + n.op.wrt]
+        }
+        self.graph = without_taps(flat, self.differentiated)
         self.nodes = self.graph.nodes
         paths = output_paths(self.graph.outputs)
         self.outputs = {paths[name]: value for name, value in self.graph.outputs.items()}
@@ -42,7 +46,7 @@ class _Printer:
         self.forward = forward_nodes(self.graph, self.outputs)
 
     def text(self) -> str:
-        self.definitions.prepare(self.nodes, self._differentiated())
+        self.definitions.prepare(self.nodes, self.differentiated)
         scope = Scope(
             self.names,
             {*self.graph.names, *self.outputs, *self._dims()},
@@ -115,9 +119,6 @@ class _Printer:
         lines = [self._alias(a, value, scope.expression(value).text) for a in self.aliases.get(value, ())]
         name = self.names.get(value)
         return [f"output {name}", *lines] if name and self.outputs.get(name) is value else lines
-
-    def _differentiated(self) -> set[Value]:
-        return {v for n in self.nodes if isinstance(n.op, Grad) for v in n.inputs[1 : 1 + n.op.wrt]}
 
     # --- declarations -------------------------------------------------------------------------------
 

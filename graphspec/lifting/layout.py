@@ -194,7 +194,8 @@ class _LevelLayout:
         self.edges = edges
         self.sources = [e.source for e in composer.drawing.edges]
         self.width: dict[Key, float] = {}
-        self.layers: list[list[Key]] = []
+        #: the first is the upper border, the last may be the lower one
+        self.layers: list[list[Key]] = [[]]
         self.layer_of: dict[Key, int] = {}
         #: pieces between neighbouring layers: upper, offset in it, lower, offset in it
         self.pieces: list[tuple[Key, float, Key, float]] = []

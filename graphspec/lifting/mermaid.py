@@ -30,7 +30,11 @@ def print_mermaid(graph: Graph, facts: Facts | None = None, limit: int | None = 
     drawing = draw(graph, facts, limit)
     kinds = [kind for kind in STYLES if any(box.kind == kind for box in drawing.boxes.values())]
     lines = [
-        *(["---", f'title: "{_escaped(drawing.title)}"', "---"] if drawing.title else []),
+        *(
+            ["---", f'title: "{_escaped(drawing.title.replace(chr(10), " "))}"', "---"]
+            if drawing.title
+            else []
+        ),
         "flowchart TD",
         *_content(drawing),
         *(f"  {edge.source} --> {edge.target}" for edge in drawing.edges),

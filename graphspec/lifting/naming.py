@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
-from graphspec.ir import Graph, Input, Value, reachable
+from graphspec.ir import Graph, Input, Tap, Value, reachable
 from graphspec.ir.op import Node
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.([A-Za-z_]\w*|[0-9]+))*\Z")
 
 #: the names that values get which have none
 GENERATED = re.compile(r"[gh][0-9]+\Z")
+
+
+def without_taps(graph: Graph, kept: Container[Value] = ()) -> Graph:
+    """The graph with outputs and names for what taps stand for; a tap has its own name only.
+
+    Those in `kept` are values of their own.
+    """
+
+    def origin(value: Value) -> Value:
+        while isinstance(value.node.op, Tap) and value not in kept:
+            value = value.node.inputs[0]
+        return value
+
+    outputs = {name: origin(value) for name, value in graph.outputs.items()}
+    return Graph(outputs, {name: v if _is_own(name, v) else origin(v) for name, v in graph.names.items()})
+
+
+def _is_own(name: str, value: Value) -> bool:
+    return isinstance(value.node.op, Tap) and value.node.op.label == name
 
 
 def names_of(graph: Graph, outputs: Mapping[str, Value]) -> dict[Value, list[str]]:

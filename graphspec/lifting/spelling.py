@@ -90,8 +90,6 @@ def static_text(value: Any, size: SizeText = size_text) -> str:
             return f"[{', '.join(static_text(item, size) for item in value)}]"
         case DType():
             return str(value)
-        case float() if math.isfinite(value):
-            return repr(value)
     return number_text(value, size).text
 
 

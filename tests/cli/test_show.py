@@ -1,0 +1,80 @@
+"""`graphspec show`: every stage, every format."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+import graphspec as gs
+from graphspec.cli import app
+
+LENET = Path(__file__).parents[2] / "specs" / "lenet.gspec"
+
+
+def show(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["show", str(LENET), *map(str, arguments)])
+
+
+def test_the_syntax_is_a_tree() -> None:
+    lines = show("--stage", "ast").stdout.splitlines()
+    assert lines[0].startswith("File version=1")
+    assert "      then: Call function=conv2d label=conv1" in lines
+
+
+def test_a_gradient_is_text_that_can_be_read(tmp_path: Path) -> None:
+    found = show("--stage", "gradient", "--wrt", "conv1.weight")
+    assert (found.exit_code, found.stderr) == (0, "")
+    printed = gs.loads(found.stdout)
+    assert "d.conv1.weight" in printed.graph.outputs
+    again = tmp_path / "printed.gspec"
+    again.write_text(found.stdout)
+    assert CliRunner().invoke(app, ["show", str(again), "--format", "gspec"]).stdout == found.stdout
+    assert CliRunner().invoke(app, ["fmt", str(again), "--check"]).exit_code == 0
+
+
+def test_a_plan_says_where_everything_lies() -> None:
+    found = show("--stage", "plan", "--wrt", "fc2.bias", "--set", "N=4").stdout
+    assert found.splitlines()[0].split()[:4] == ["step", "name", "op", "inputs"]
+    assert "for N = 4: arena" in found.splitlines()[-1]
+
+
+@pytest.mark.parametrize("stage", [[], ["--stage", "gradient", "--wrt", "@params"], ["--of", "logits"]])
+def test_graphs_are_drawn(stage: list[str]) -> None:
+    assert ET.fromstring(show(*stage, "--format", "svg").stdout).tag.endswith("svg")
+    assert show(*stage, "--format", "dot").stdout.startswith("digraph {")
+    assert "flowchart TD" in show(*stage, "--format", "mermaid").stdout
+
+
+def test_unfold_draws_every_node() -> None:
+    gpt = LENET.parent / "gpt.gspec"
+    few, all = (
+        CliRunner().invoke(app, ["show", str(gpt), "--format", "dot", *more]).stdout.count("[label")
+        for more in ([], ["--unfold"])
+    )
+    assert few < 40 < all
+
+
+def test_a_document_holds_the_nodes_and_the_text() -> None:
+    result = json.loads(show("--format", "svg", "--json").stdout)["result"]
+    assert result["text"].startswith("<svg")
+    assert result["nodes"]
+
+
+@pytest.mark.parametrize("stage", ["ast", "plan"])
+def test_what_is_no_graph_cannot_be_drawn(stage: str) -> None:
+    found = show("--stage", stage, "--format", "svg")
+    assert found.exit_code == 2
+    assert f"--stage {stage} is text" in found.stderr
+
+
+def test_a_syntax_error_is_a_diagnostic(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.gspec"
+    bad.write_text("gspec 1\ninput x f32[3]\n")
+    found = CliRunner().invoke(app, ["show", str(bad), "--stage", "ast"])
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert "bad.gspec:2" in found.stderr

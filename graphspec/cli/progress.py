@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class LifeSign:
         self.doing = doing
         self._stream = stream or sys.stderr
         self._patience = patience
+        self._began = time.monotonic()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._shown: Progress | None = None
@@ -65,6 +67,7 @@ class LifeSign:
         columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
         progress = Progress(*columns, console=Console(file=self._stream), transient=True)
         progress.add_task(self.doing, total=None)
+        progress.tasks[0].start_time = self._began
         with self._lock:
             if self._timer is threading.current_thread():
                 self._shown = progress

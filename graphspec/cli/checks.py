@@ -46,7 +46,9 @@ def gradcheck(
     set: options.Sets = None,
     mode: options.ModeOption = options.Mode.eval,
     backend: options.BackendOption = options.Backend.numpy,
+    max_memory: options.MaxMemory = None,
     no_opt: options.NoOpt = False,
+    verify: options.Verify = False,
     json: options.JsonFlag = False,
 ) -> None:
     """Compare gradients with finite differences, in f64.
@@ -60,7 +62,16 @@ def gradcheck(
     ops = options.split_names(op) if op else None
     with Report("gradcheck", as_json=json) as report:
         require_backend(backend)
-        model = load_model(report, spec, sets, options.DTypeName.f64, mode, simplify=not no_opt)
+        model = load_model(
+            report,
+            spec,
+            sets,
+            options.DTypeName.f64,
+            mode,
+            simplify=not no_opt,
+            verify=verify,
+            max_memory=options.read_bytes(max_memory),
+        )
         objectives = model.objectives(of)
         parameters, inputs = arguments(report, model, given, model.needs(objectives))
         found = model.gradcheck(

@@ -63,6 +63,50 @@ def jacobian(
     return matrix.reshape(*lead, *(x if cols is None else (matrix.shape[1],)))
 
 
+def check_jacobian(
+    engine: Engine,
+    of: str,
+    wrt: str,
+    given: Mapping[str, Array],
+    *,
+    rows: Part,
+    cols: Part,
+    seed: int,
+    backend: str,
+) -> float:
+    """The largest difference between a Jacobian and central differences, relative to its largest element.
+
+    Raises GraphSpecError where an element is wrong by more than differences are.
+    """
+    from graphspec.gradcheck import jacobian_by_differences
+    from graphspec.runtime.jacobians import compare, part
+
+    found = jacobian(engine, of, wrt, given, rows=rows, cols=cols, chunk=None, seed=seed, backend=backend)
+    whole = jacobian_by_differences(engine, of, wrt, given, seed=seed, backend=backend)
+    block = _block(engine, engine.module, "rows", of, wrt)
+    y, x = whole.shape[: block.y.rank], whole.shape[block.y.rank :]
+    chosen = _indices("rows", of, rows, y), _indices("cols", wrt, cols, x)
+    comparison = compare(found, part(whole, y, x, *chosen), backend)
+    if comparison.wrong:
+        place = (
+            comparison.place[i] if indices is None else indices[comparison.place[i]]
+            for i, indices in enumerate(chosen)
+        )
+        row, column = place
+        raise GraphSpecError(
+            say.jacobian_differs(
+                of,
+                wrt,
+                comparison.wrong,
+                comparison.size,
+                (row, column),
+                comparison.found,
+                comparison.expected,
+            )
+        )
+    return comparison.error
+
+
 def _block(engine: Engine, module: Any, kind: Any, of: str, wrt: str) -> JacobianBlock:
     derived = engine.derive(Request((of,), (wrt,), kind), module)
     assert isinstance(derived, JacobianBlock)

@@ -12,7 +12,7 @@ from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.batching import needless_batch
 from graphspec.engine import Engine
-from graphspec.jacobian import Part, jacobian
+from graphspec.jacobian import Part, check_jacobian, jacobian
 from graphspec.lowering.module import Module
 from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
@@ -249,24 +249,12 @@ class Model:
         objective with one element for each example needs no cotangent.  At most `chunk` examples are
         computed at a time.  Examples that depend on one another are an error.
         """
-        _, found = self._gradients(
-            params,
-            inputs,
-            self._request(
-                of,
-                wrt,
-                cotangent,
-                allow_zero,
-                values=check_finite,
-                per_example="gradients" if per_example else None,
-                batch=batch,
-            ),
-            self._cotangents(of, cotangent),
-            seed,
-            backend,
-            check_finite,
-            chunk,
+        form: Form = "gradients" if per_example else None
+        request = self._request(
+            of, wrt, cotangent, allow_zero, values=check_finite, per_example=form, batch=batch
         )
+        weights = self._cotangents(of, cotangent)
+        _, found = self._gradients(params, inputs, request, weights, seed, backend, check_finite, chunk)
         grads: dict[str, Any] = as_asked(of, found)
         return grads
 
@@ -291,16 +279,9 @@ class Model:
         With `per_example` the value, too, is that of every example.
         """
         form: Form = "gradients" if per_example else None
-        values, found = self._gradients(
-            params,
-            inputs,
-            self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch),
-            self._cotangents(of, cotangent),
-            seed,
-            backend,
-            check_finite,
-            chunk,
-        )
+        request = self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
+        weights = self._cotangents(of, cotangent)
+        values, found = self._gradients(params, inputs, request, weights, seed, backend, check_finite, chunk)
         return as_asked(of, values), as_asked(of, found)
 
     def jvp(
@@ -358,16 +339,9 @@ class Model:
 
         Where that is cheaper the gradients themselves are not computed.
         """
-        _, found = self._gradients(
-            params,
-            inputs,
-            self._request(of, wrt, cotangent, allow_zero, per_example="norms", batch=batch),
-            self._cotangents(of, cotangent),
-            seed,
-            backend,
-            check_finite,
-            chunk,
-        )
+        request = self._request(of, wrt, cotangent, allow_zero, per_example="norms", batch=batch)
+        weights = self._cotangents(of, cotangent)
+        _, found = self._gradients(params, inputs, request, weights, seed, backend, check_finite, chunk)
         norms: dict[str, Any] = as_asked(of, found)
         return norms
 
@@ -397,6 +371,28 @@ class Model:
         return jacobian(
             self._engine, of, wrt, given, rows=rows, cols=cols, chunk=chunk, seed=seed, backend=where
         )
+
+    def check_jacobian(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        of: str,
+        wrt: str,
+        *,
+        rows: Part = None,
+        cols: Part = None,
+        seed: int = 0,
+        backend: str | None = None,
+    ) -> float:
+        """Compare a Jacobian, as `jacobian` gives it, with central differences; both in double precision.
+
+        The result is the largest difference, relative to the largest element.  Raises GraphSpecError where
+        it is more than differences are wrong by.
+        """
+        given = self._given(Request((of,)), params, inputs)
+        where = backend or backend_of(given)
+        engine = self._engine.in_double()
+        return check_jacobian(engine, of, wrt, given, rows=rows, cols=cols, seed=seed, backend=where)
 
     def hessian(
         self,

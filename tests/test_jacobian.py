@@ -137,6 +137,13 @@ def test_intermediate_values_have_jacobians(mixed: gs.Model) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-15)
 
 
+def test_it_is_checked_against_differences(mixed: gs.Model) -> None:
+    params, inputs = mixed.init(), mixed.draw()
+    for of, wrt in (("s", "x"), ("e", "a"), ("s", "h")):
+        assert mixed.check_jacobian(params, inputs, of, wrt) < 1e-8
+    assert mixed.check_jacobian(params, inputs, "s", "x", rows=[3, 1], cols=slice(2, 5)) < 1e-8
+
+
 def test_the_layer_of_the_iris_scene_has_its_whole_jacobian() -> None:
     model = gs.load(SPECS / "requ_iris.gspec")
     params = model.init(seed=0)

@@ -53,6 +53,7 @@ COMMANDS = {
     "several_elements": ["grad", "batches.gspec", "--wrt", "x", "--per-example", "--of", "wide"],
     "needless_batch": ["grad", "batches.gspec", "--wrt", "x", "--of", "sum(wide)", "--batch", "N"],
     "needless_chunk": ["grad", "batches.gspec", "--wrt", "x", "--of", "sum(wide)", "--chunk", "2"],
+    "differs": ["jacobian", "batches.gspec", "--of", "squares", "--wrt", "x", "--rows", "1:4", "--check"],
     "several_names": ["jacobian", "batches.gspec", "--of", "wide", "--wrt", "@params"],
     "no_such_row": ["jacobian", "batches.gspec", "--of", "wide", "--wrt", "x", "--rows", "3,12"],
     "no_such_columns": ["jacobian", "batches.gspec", "--of", "wide", "--wrt", "x", "--cols", "2:9"],

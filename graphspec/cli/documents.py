@@ -108,7 +108,12 @@ RESULTS: dict[str, dict[str, Schema]] = {
             }
         }
     },
-    "jacobian": {"of": "string", "wrt": "string", "jacobian": ARRAY},
+    "jacobian": {
+        "of": "string",
+        "wrt": "string",
+        "jacobian": ARRAY,
+        "error?": "number: with --check, the largest difference, relative to the largest element",
+    },
     "gradcheck": {
         "ok": "boolean: whether no derivative is wrong",
         "derivatives": [

@@ -42,6 +42,9 @@ def jacobian(
         str | None, typer.Option("--cols", metavar="A:B", help="Only these elements of --wrt.")
     ] = None,
     chunk: options.Chunk = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare it with finite differences, everything in f64.")
+    ] = False,
     data: options.Data = None,
     input: options.InputFiles = None,
     take: options.Take = None,
@@ -70,10 +73,11 @@ def jacobian(
     limit = options.read_bytes(max_memory)
     sets = options.read_sets(set)
     some_rows, some_columns = options.read_part(rows, "--rows"), options.read_part(cols, "--cols")
+    precision = options.DTypeName.f64 if check else dtype
     with Report("jacobian", as_json=json) as report:
         require_backend(backend)
         model = load_model(
-            report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
+            report, spec, sets, precision, mode, simplify=not no_opt, verify=verify, max_memory=limit
         )
         parameters, inputs = arguments(report, model, given, model.needs(of))
         found = model.jacobian(
@@ -90,3 +94,16 @@ def jacobian(
         report.line(f"Jacobian of {of} with respect to {wrt}")
         report.result = {"of": of, "wrt": wrt, "jacobian": report.arrays({wrt: found})[wrt]}
         write(out, {wrt: found})
+        if check:
+            error = model.check_jacobian(
+                parameters,
+                inputs,
+                of,
+                wrt,
+                rows=some_rows,
+                cols=some_columns,
+                seed=seed,
+                backend=backend.value,
+            )
+            report.line(f"differences agree, to {error:.1e} of its largest element")
+            report.result["error"] = error

@@ -14,6 +14,7 @@ import numpy as np
 
 from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.chunks import cut
+from graphspec.runtime.differences import TOLERANCE
 
 Array: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
@@ -110,3 +111,37 @@ def _put(
             rest = (rest[:, None] + np.arange(size) * strides[axis]).reshape(-1)
     places = xp.asarray(first[:, None] + rest)
     matrix[xp.asarray(wanted)[:, None], places] = rows[xp.asarray(needs)[:, None], places]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two matrices: how many of their elements differ, where the most, and the largest difference relative to
+    the largest element expected.
+    """
+
+    size: int
+    wrong: int
+    place: tuple[int, int]
+    found: float
+    expected: float
+    error: float
+
+
+def part(whole: Array, lead: Shape, row: Shape, rows: Any, columns: Any) -> Array:
+    """Some rows and columns of a Jacobian of shape lead + row, as a matrix."""
+    matrix = whole.reshape(math.prod(lead), math.prod(row))
+    matrix = matrix if rows is None else matrix[rows]
+    return matrix if columns is None else matrix[:, columns]
+
+
+def compare(found: Array, expected: Array, backend: str) -> Comparison:
+    """How a Jacobian, of any shape, differs from a matrix of differences."""
+    matrix = find_backend(backend).to_numpy(found).reshape(expected.shape)
+    gap = np.abs(matrix - expected)
+    gap = np.where(np.isnan(gap) & np.isnan(matrix) & np.isnan(expected), 0, gap)
+    scale = float(np.max(np.abs(expected), initial=0.0)) or 1.0
+    wrong = int(np.sum(~(gap <= TOLERANCE * scale)))
+    worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap))) if gap.size else 0
+    place = divmod(worst, expected.shape[1]) if gap.size else (0, 0)
+    at = (float(matrix[place]), float(expected[place])) if gap.size else (0.0, 0.0)
+    return Comparison(gap.size, wrong, place, *at, float(np.max(gap, initial=0.0)) / scale)

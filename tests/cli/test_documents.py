@@ -40,7 +40,10 @@ FINE: dict[str, list[list[str]]] = {
         ["SPEC", "--wrt", "x", "--per-example"],
         ["SPEC", "--wrt", "@params", "--per-example-norms"],
     ],
-    "jacobian": [["SPEC", "--of", "h", "--wrt", "x", "--rows", "0:2"]],
+    "jacobian": [
+        ["SPEC", "--of", "h", "--wrt", "x", "--rows", "0:2"],
+        ["SPEC", "--of", "h", "--wrt", "x", "--check"],
+    ],
     "gradcheck": [["SPEC"]],
     "emit": [["SPEC", "--wrt", "x"]],
     "init": [["SPEC", "--out", "OUT"]],

@@ -169,6 +169,23 @@ def one_jacobian(objectives: Sequence[str], names: Sequence[str]) -> Diagnostic:
 
 
 @diagnostic()
+def jacobian_differs(
+    of: str, wrt: str, wrong: int, size: int, place: tuple[int, int], found: float, expected: float
+) -> Diagnostic:
+    """`graphspec jacobian --check`: the Jacobian is not what differences say, by more than their own error.
+
+    Either a hand-written derivative is wrong, which `graphspec gradcheck` leads back to its line, or the
+    point lies at a kink, where a derivative is one side's and differences are the mean of both.
+    """
+    row, column = place
+    return finding(
+        f"the Jacobian of `{of}` with respect to `{wrt}` differs from differences "
+        f"in {wrong} of {size} elements: in row {row}, column {column} it is {found:.9g}, not {expected:.9g}",
+        help=("`graphspec gradcheck` says which operation is wrong, or that this is a kink",),
+    )
+
+
+@diagnostic()
 def jacobian_part(part: str, what: str, size: int, wrong: str) -> Diagnostic:
     """The rows or columns that are asked for of a Jacobian do not exist.
 

@@ -23,12 +23,10 @@ from graphspec.ir import (
 )
 from graphspec.ir.regions import Axis, as_span, is_whole
 from graphspec.ir.types import same_shape
+from graphspec.ops.portions import CACHE, Geometry, Shape, forward_work, geometry, weight_work
 from graphspec.ops.rules import pair, require_float, require_rank
 from graphspec.ops.shape import cut_axis, fold_axes, move_axis
 from graphspec.ops.windows import check_window, window_count, windows_read
-
-#: bytes of working storage: as many images are worked on at a time as fit into a cache of that size
-CACHE = 2 << 20
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,8 @@ class Sliding(Op):
 
     def storage(self, x: TensorType, weight: TensorType, with_products: bool) -> tuple[TensorType, ...]:
         """Working storage: for some images, each window as a column, and the weight's shape if asked for."""
-        images, _, height, width = (_number(s) for s in self.convolved(x, weight).shape)
+        y = self.convolved(x, weight)
+        images, _, height, width = (_number(s) for s in y.shape)
         column = _number(x.shape[1] * weight.shape[2] * weight.shape[3])
         per_image = column * height * width
         if self.is_pointwise(weight):
@@ -81,8 +80,15 @@ class Sliding(Op):
             images, per_image, product = _number(self.groups), per_image // _number(self.groups), 0
         bytes_per_image = max(1, (per_image + product) * x.dtype.itemsize)
         count = max(1, min(images, CACHE // bytes_per_image))
-        columns = TensorType(x.dtype, (count * per_image,))
+        window, groups = (_number(weight.shape[2]), _number(weight.shape[3])), _number(self.groups)
+        sizes = geometry(_numbers(x), _numbers(y), window, self.stride, self.padding, self.dilation, groups)
+        needed = self.elements(sizes, x.dtype.itemsize) if sizes else 0
+        columns = TensorType(x.dtype, (max(count * per_image, needed),))
         return (columns, TensorType(x.dtype, (count, product))) if with_products else (columns,)
+
+    def elements(self, sizes: Geometry, itemsize: int) -> int:
+        """The working storage of what `ops.portions` chooses where windows follow place by place."""
+        return forward_work(sizes.by_group(), itemsize).elements
 
     def with_sets(self, size: Size) -> Op:
         """The op on `size` sets of operands whose channels stand side by side: each set has its groups."""
@@ -103,6 +109,11 @@ class Sliding(Op):
     def is_pointwise(self, weight: TensorType) -> bool:
         """Whether each window is a single place and each place is a window: x itself holds the columns."""
         return weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
+
+
+def _numbers(type: TensorType) -> Shape:
+    a, b, c, d = type.shape
+    return _number(a), _number(b), _number(c), _number(d)
 
 
 def _number(size: Size) -> int:
@@ -269,6 +280,10 @@ class ConvolutionInputAdjoint(Sliding):
     def scratch(self, g: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
         return self.storage(self.infer(g, weight), weight, with_products=False)
 
+    def elements(self, sizes: Geometry, itemsize: int) -> int:
+        mirrored = sizes.mirrored()
+        return forward_work(mirrored.by_group(), itemsize).elements if mirrored else 0
+
     @classmethod
     def make(
         cls,
@@ -333,6 +348,9 @@ class ConvolutionWeightAdjoint(Sliding):
 
     def scratch(self, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
         return self.storage(x, self.infer(g, x), with_products=True)
+
+    def elements(self, sizes: Geometry, itemsize: int) -> int:
+        return weight_work(sizes.by_group(), itemsize).elements
 
     @classmethod
     def make(

@@ -15,7 +15,7 @@ from graphspec.ir import Op, TensorType, Value
 from graphspec.runtime.bundle import bundle
 from graphspec.runtime.emit import Namer, comment_for, number_text, text_of
 from graphspec.runtime.expressions import call, names_in, parse, plain, replace, write
-from graphspec.runtime.kernels import find_kernel
+from graphspec.runtime.kernels import plain_kernel
 from graphspec.runtime.page import NAMES, Array, Head, page, quoted
 from graphspec.runtime.plan import Plan, Step, nbytes
 
@@ -57,7 +57,7 @@ class _Writer:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         used = {step.op.kernel: None for step in plan.steps if step.op.kernel}
-        self.kernels = bundle(find_kernel(name, "numpy") for name in used if name not in _PLAIN_KERNELS)
+        self.kernels = bundle(plain_kernel(name) for name in used if name not in _PLAIN_KERNELS)
         self.namer = Namer()
         for name in sorted(NAMES | self.kernels.names):
             self.namer.name(name)  # taken by the file itself

@@ -2,6 +2,7 @@
 
 from graphspec.runtime.kernels import (
     convolution,
+    convolution_on_cpu,
     elementwise,
     erf,
     indexing,
@@ -11,11 +12,12 @@ from graphspec.runtime.kernels import (
     selection,
     shape,
 )
-from graphspec.runtime.kernels.registry import KERNELS, find_kernel, kernel
+from graphspec.runtime.kernels.registry import KERNELS, find_kernel, kernel, plain_kernel
 
 __all__ = [
     "KERNELS",
     "convolution",
+    "convolution_on_cpu",
     "elementwise",
     "erf",
     "find_kernel",
@@ -23,6 +25,7 @@ __all__ = [
     "indexing_on_device",
     "kernel",
     "matmul",
+    "plain_kernel",
     "pooling",
     "selection",
     "shape",

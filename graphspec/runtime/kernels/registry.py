@@ -44,3 +44,8 @@ def _clash(known: Callable[..., Any], new: Callable[..., Any], is_one_backend: b
 def find_kernel(name: str, backend: str) -> Callable[..., Any]:
     """The kernel for a backend: its own, else the common one."""
     return KERNELS.get((name, backend)) or KERNELS[name, "common"]
+
+
+def plain_kernel(name: str) -> Callable[..., Any]:
+    """The kernel for reading, in numpy: the common one where there is one, else numpy's own."""
+    return KERNELS.get((name, "common")) or KERNELS[name, "numpy"]

@@ -206,9 +206,9 @@ class _Drawer:
         if operator and all(o.text == _DOT for o in operands):
             return str(operator)
         text = spelling.primitive(node, operands).text
-        text = text.replace(f"({_DOT}, ", "(").replace(f"({_DOT})", "")
         while f"({_DOT}, " in text:
             text = text.replace(f"({_DOT}, ", "(")
+        text = text.replace(f"({_DOT})", "")
         return text.removesuffix("()")
 
     def _operand(self, value: Value) -> Text:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphspec.ir import (
     Body,
     Call,
     Demand,
     Graph,
+    Input,
     Literal,
+    Need,
     Node,
     Region,
     Size,
     Tap,
     Value,
+    apply,
     box_shape,
     evaluate,
     made_at,
@@ -48,10 +51,11 @@ def push_selections(
     Needs are followed from the outputs, and the names `keep`, toward the inputs.  A value stays whole
     where it is an output or kept, where all of it is needed by anyone, where its op cannot tell what a
     box needs, or where its boxes have together nearly as many elements; `sizes` are the likely numbers
-    of dims for that comparison, and decide nothing else.  Calls on the way are inlined, those with
-    derivatives written by hand only once all derivatives have been taken (`differentiated`).  Before
-    that, where derivatives by the names in `keep` are to be taken, what no derivative flows through (an
-    argmax that finds the place) may need a value whole, and the derivative goes through a box of it.
+    of dims for that comparison, and decide nothing else.  Calls on the way are inlined; those with
+    derivatives written by hand are cut to calls on boxes, and inlined only once all derivatives have been
+    taken (`differentiated`).  Before that, where derivatives by the names in `keep` are to be taken, what
+    no derivative flows through (an argmax that finds the place) may need a value whole, and the derivative
+    goes through a box of it.
 
     A named value of which one box is made gives its name to the box; names of what is not made go.
     A graph in which nothing is saved comes back as it is.
@@ -64,7 +68,8 @@ def push_selections(
     kept = [value for name, value in graph.names.items() if name in keep]
     roots = [*graph.outputs.values(), *kept]
     search = _Search(_Likely(sizes or {}), differentiated, splits=bool(kept) and not differentiated)
-    search.run(roots, reachable(roots), kept)
+    search.fixed.update(kept)
+    search.run({value: whole(len(value.shape)) for value in roots}, reachable(roots))
     if not search.gains:
         return graph
     maker = _Maker(search)
@@ -133,12 +138,19 @@ class _Search:
     fixed: set[Value] = field(default_factory=set)
     bodies: dict[Body, bool] = field(default_factory=dict)
     selecting: dict[Body, bool] = field(default_factory=dict)
+    #: of values that are given: the box that is there
+    given: dict[Value, Region] = field(default_factory=dict)
 
-    def run(self, roots: Iterable[Value], nodes: Iterable[Node], kept: Iterable[Value] = ()) -> None:
-        """Follow the needs of `roots`, which are whole, back over `nodes`, in topological order."""
-        self.fixed.update(kept)
-        for value in roots:
-            self.want(value, whole(len(value.shape)), 0)
+    def inside(self) -> _Search:
+        """A search in a body."""
+        return _Search(
+            self.sizes, self.differentiated, splits=False, bodies=self.bodies, selecting=self.selecting
+        )
+
+    def run(self, roots: Mapping[Value, Region], nodes: Iterable[Node]) -> None:
+        """Follow the needs of boxes of some values back over `nodes`, in topological order."""
+        for value, region in roots.items():
+            self.want(value, region, 0)
         todo = list(nodes)
         while todo:
             node = todo.pop()
@@ -228,8 +240,11 @@ class _Search:
         if key not in self.plans:
             demand = None
             node = value.node
-            if value not in self.fixed and len(node.values) == 1 and not isinstance(node.op, Call):
-                demand = node.op.demand(region, value, *node.inputs)
+            if value not in self.fixed and len(node.values) == 1:
+                if isinstance(node.op, Call):
+                    demand = _cut_call(self, node.op, region)
+                else:
+                    demand = node.op.demand(region, value, *node.inputs)
             if demand is None:
                 self.plans[key] = None
             else:
@@ -283,16 +298,19 @@ class _Search:
         """Whether selections in a body save something in it or before it, when its results are whole."""
         if body not in self.bodies:
             nodes = reachable(body.results, stop=frozenset(body.parameters))
-            inner = _Search(self.sizes, self.differentiated, splits=False)
-            inner.bodies, inner.selecting = self.bodies, self.selecting
+            inner = self.inside()
             if any(_selects(node, self.selecting) for node in nodes):
-                inner.run(body.results, nodes)
-            for parameter in body.parameters:
-                if parameter in inner.wanted:
-                    inner.decide(parameter)
-                    inner.gains |= any(not is_whole(b) for b in inner.wanted[parameter].boxes())
-            self.bodies[body] = inner.gains
+                inner.run({result: whole(len(result.shape)) for result in body.results}, nodes)
+            boxes = [box for p in body.parameters for box in inner.boxes_of(p)]
+            self.bodies[body] = inner.gains or not all(map(is_whole, boxes))
         return self.bodies[body]
+
+    def boxes_of(self, given: Value) -> list[Region]:
+        """The boxes that are needed of a value which is given."""
+        if given not in self.wanted:
+            return []
+        self.decide(given)
+        return list(self.wanted[given].boxes())
 
     def inline(self, node: Node, call: Call) -> list[Node]:
         """The nodes of a call's body, for its inputs; what was asked of its results is asked of theirs."""
@@ -332,7 +350,7 @@ class _Search:
         """The box that is made of a value, for one asked of it."""
         value = self.seen(value)
         if not value.node.inputs:
-            return value, whole(len(value.shape))
+            return value, self.given.get(value) or whole(len(value.shape))
         kind = 1 if self.splits and not value.dtype.is_float else kind
         return value, self.wanted[value].made[kind].get(region, whole(len(value.shape)))
 
@@ -446,6 +464,76 @@ class _Maker:
         result = plan.demand.build(*boxes)
         assert result.shape == box_shape(box, value.shape), f"{node!r} made {result!r} for the box {box}"
         self.done[unit] = result
+
+
+def _cut_call(outer: _Search, call: Call, region: Region) -> Demand | None:
+    """A box of the result of a call whose derivative is by hand: a call of the same on boxes of the inputs.
+
+    The derivative by hand must be cut alike: it needs the same boxes of the inputs, and of the cotangent
+    what is there of it.  So it is where the definition works along other axes than those that are cut,
+    as an activation does, or a softmax over the classes of each example.
+    """
+    body = call.body
+    if len(body.results) != 1 or any(
+        g.value.shape != body.parameters[i].shape for i, g in body.gradients.items()
+    ):
+        return None
+    (result,) = body.results
+    stop = frozenset(body.parameters)
+    forward = outer.inside()
+    forward.run({result: region}, reachable([result], stop))
+    boxes = [forward.boxes_of(p) or [whole(len(p.shape))] for p in body.parameters]
+    if any(len(own) != 1 for own in boxes) or all(is_whole(own[0]) for own in boxes):
+        return None
+    given = {p: own[0] for p, own in zip(body.parameters, boxes, strict=True)}
+    by_hand = {g.value: given[body.parameters[i]] for i, g in body.gradients.items()}
+    given |= {dy: region for g in body.gradients.values() for dy in g.cotangents}
+    both = outer.inside()
+    both.given = given
+    both.run({result: region, **by_hand}, reachable([result, *by_hand], frozenset(given)))
+    needed = {x: own for x in given if (own := both.boxes_of(x))}
+    wider = {box for g in body.gradients.values() for dy in g.cotangents for box in needed.get(dy, ())}
+    if len(wider) == 1:
+        box = union(region, *wider)
+        if box is None or is_whole(box):
+            return None
+        if box != region:  # where only a part of the cotangent is there, zeros are to stand beside it
+            return _cut_call(outer, call, box)
+    if any(own != [given[x]] for x, own in needed.items()) or both.boxes_of(result) != [region]:
+        return None
+    return _call_of_boxes(call, both, by_hand, region)
+
+
+def _call_of_boxes(
+    call: Call, search: _Search, by_hand: Mapping[Value, Region], region: Region
+) -> Demand | None:
+    """The demand of a call that was cut: its body, and its derivatives by hand, on boxes."""
+    body = call.body
+    maker = _Maker(search)
+    for x, box in search.given.items():
+        assert isinstance(x.node.op, Input)
+        made = apply(Input(x.node.op.label, x.type.with_shape(box_shape(box, x.shape))))
+        maker.done[x, box] = made
+    # where the box is, nothing inside may have to know
+    places = {value for box in search.given.values() for value in bases(box)}
+    maker.done |= {(value, whole(len(value.shape))): value for value in places}
+    roots = {body.results[0]: region, **by_hand}
+    maker.make(search.unit(value, box) for value, box in roots.items())
+    found = {value: maker.done[search.unit(value, box)] for value, box in roots.items()}
+    if not places.isdisjoint(v for node in reachable(found.values()) for v in node.values):
+        return None
+
+    def cut(x: Value) -> Value:
+        return maker.done[x, search.given[x]]
+
+    gradients = {
+        i: replace(g, value=found[g.value], cotangents=tuple(map(cut, g.cotangents)))
+        for i, g in body.gradients.items()
+    }
+    parameters = tuple(map(cut, body.parameters))
+    op = replace(call, body=Body(parameters, (found[body.results[0]],), gradients))
+    needs = tuple(Need(search.given[p]) for p in body.parameters)
+    return Demand(needs, lambda *boxes: apply(op, *boxes), region)
 
 
 def _selects(node: Node, known: dict[Body, bool]) -> bool:

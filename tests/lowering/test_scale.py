@@ -1,12 +1,15 @@
-"""Size: time grows with the file, and nothing recurses over its graph."""
+"""Size: effort grows with the file, and nothing recurses over its graph."""
 
 from __future__ import annotations
 
-from time import perf_counter
+from collections.abc import Callable
 
 import pytest
 
+from tests.effort import IN_PROPORTION, Work, growth
 from tests.lowering.lowered import ids, lower, refused, type_of
+
+MANY = 2_000  # far more than functions may be inside one another
 
 V = "input x: f32[8] ~ normal()\n"
 
@@ -42,12 +45,20 @@ LONG = {
 }
 
 
+def preparing(use: Callable[[str], object], make: Callable[[int], str]) -> Callable[[int], Work]:
+    """What is to be done for the file of size n, as `growth` asks for it."""
+
+    def prepare(n: int) -> Work:
+        text = V + make(n)
+        return lambda: use(text)
+
+    return prepare
+
+
 @pytest.mark.parametrize("name", LONG)
-def test_a_long_file_lowers_in_time_that_grows_with_it(name: str):
-    start = perf_counter()
-    module = lower(V + LONG[name](10_000))
-    assert type_of(module, "y") == "f32[8]"
-    assert perf_counter() - start < 12  # 1 to 2 seconds on a quiet machine
+def test_the_effort_of_lowering_a_long_file_grows_with_it(name: str):
+    assert type_of(lower(V + LONG[name](MANY)), "y") == "f32[8]"
+    assert growth(preparing(lower, LONG[name]), 200) < IN_PROPORTION
 
 
 WRONG = {
@@ -58,10 +69,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_long_file_full_of_errors_ends_soon(name: str):
-    start = perf_counter()
-    assert refused(V + WRONG[name](5000) + "output y = x\n")
-    assert perf_counter() - start < 12
+def test_the_effort_a_long_file_full_of_errors_takes_grows_with_it(name: str):
+    def text(n: int) -> str:
+        return WRONG[name](n) + "output y = x\n"
+
+    assert refused(V + text(MANY))
+    assert growth(preparing(refused, text), 200) < IN_PROPORTION
 
 
 def test_expressions_as_deep_as_the_parser_reads_are_lowered():

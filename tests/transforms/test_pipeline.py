@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from math import isqrt
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from graphspec.transforms.merge_equal import merge_equal
 from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
 from graphspec.transforms.simplify_algebra import simplify_algebra
 from graphspec.transforms.simplify_shapes import simplify_shapes
+from tests.effort import IN_PROPORTION, growth
 from tests.transforms.models import (
     F64,
     arrays,
@@ -111,22 +112,33 @@ def grid(side: int) -> tuple[Value, Value]:
 
 
 @pytest.mark.parametrize(
-    ("make", "size"), [(chain, 10_000), (grid, 71)], ids=["a chain of 10000 nodes", "a grid of 71 by 71"]
+    ("make", "size"), [(chain, 10_000), (grid, 45)], ids=["a chain of 10000 nodes", "a grid of 45 by 45"]
 )
-def test_large_graphs_are_differentiated_and_optimised_quickly(make, size):
+def test_large_graphs_are_differentiated_and_optimised(make, size):
     y, x = make(size)
-    start = time.perf_counter()
     (dx,) = cotangents({y: one(y)}, [x])
     assert dx is not None
     after = optimise(Graph({"dx": dx}))
-    took = time.perf_counter() - start
-    # 1.5 s on an idle machine of the reference class; twice that where others share it
-    assert took < 3.0
     inputs = arrays([y])
     step = 1e-6
     above, below = (run([y], {x: inputs[x] + s})[0] for s in (step, -step))
     slope = (above - below) / (2 * step)
     np.testing.assert_allclose(run([after.outputs["dx"]], inputs)[0].sum(), slope, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [chain, lambda nodes: grid(isqrt(nodes))], ids=["chain", "grid"])
+def test_the_effort_of_differentiating_and_optimising_grows_with_the_graph(make):
+    def prepare(nodes):
+        y, x = make(nodes)
+
+        def work():
+            (dx,) = cotangents({y: one(y)}, [x])
+            assert dx is not None
+            optimise(Graph({"dx": dx}))
+
+        return work
+
+    assert growth(prepare, 600) < IN_PROPORTION
 
 
 def test_one_walk_finds_what_the_passes_find_one_after_the_other():

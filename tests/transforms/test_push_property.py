@@ -18,7 +18,7 @@ from graphspec.ops.shape import Embed, Slice
 from graphspec.ops.windows import window_count
 from graphspec.transforms.differentiate import cotangents
 from graphspec.transforms.push_selections import push_selections
-from tests.transforms.models import call, evaluate_size, exp, relu, run, sin, tap, total
+from tests.transforms.models import call, definition, evaluate_size, exp, relu, run, sin, tap, total
 from tests.transforms.models import given as input_of
 
 N, H = symbol("N"), symbol("H")
@@ -59,6 +59,7 @@ class Builder:
 
     def step(self, x: Value) -> Value:
         kinds: list[Callable[[Value], Value]] = [self.elementwise, self.tapped, self.sliced, self.flipped]
+        kinds += [self.called, self.by_hand] if x.shape else [self.called]
         if len(x.shape) >= 2:
             kinds += [self.transposed, self.normalised, self.reduced, self.joined, self.shaped, self.padded]
             kinds += [self.multiplied, self.summed_up, self.windowed]
@@ -105,6 +106,22 @@ class Builder:
         axis = (self.number(0, len(x.shape) - 1),)
         e = exp(x - call("max", x, axis=axis, keepdims=True))
         return e / call("sum", e, axis=axis, keepdims=True)
+
+    def by_hand(self, x: Value) -> Value:
+        """A call whose derivative is by hand, and another than the true one."""
+        axis = (self.number(0, len(x.shape) - 1),)
+
+        def forward(x: Value) -> Value:
+            e = exp(x - call("max", x, axis=axis, keepdims=True))
+            return e / call("sum", e, axis=axis, keepdims=True)
+
+        def gradient(xs: Any, ys: Any, dys: Any) -> Value:
+            return 3.0 * ys[0] * (dys[0] - call("sum", dys[0] * ys[0], axis=axis, keepdims=True))
+
+        return definition("f", forward, x.type, gradients={0: gradient})(x)[0]
+
+    def called(self, x: Value) -> Value:
+        return definition("g", lambda x: sin(x) * x, x.type)(x)[0]
 
     def reduced(self, x: Value) -> Value:
         return call(self.pick(["sum", "max"]), x, axis=(self.number(0, len(x.shape) - 1),))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graphspec.diagnostics import Diagnostic, GraphSpecError
+    from graphspec.gradcheck.report import GradcheckReport
     from graphspec.ir import Box, DType, Op, Sample, TensorType, TypeRuleError, Value
     from graphspec.ir.plugins import call
     from graphspec.loading import load, loads, save_params
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from graphspec.notices import GraphSpecWarning, PrecisionWarning
     from graphspec.runtime.kernels import kernel
     from graphspec.step import Step
-    from graphspec.gradcheck.report import GradcheckReport
 
 __version__ = "0.1.0"
 

@@ -88,7 +88,7 @@ class Derived:
 
 @contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """Graphs are many small objects that live on: looking among them for garbage takes time and finds none."""
+    """Graphs are many small objects that live on: looking among them for garbage only takes time."""
     is_on = gc.isenabled()
     gc.disable()
     try:

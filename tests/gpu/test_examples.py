@@ -41,7 +41,8 @@ def test_gradients_and_norms_of_single_examples(
 @pytest.mark.parametrize("part", [{}, {"rows": slice(2, 5)}, {"cols": [0, 3]}, {"rows": 1, "cols": [5]}])
 @pytest.mark.parametrize("wrt", ["x", "fc.weight"])
 def test_jacobians(device: ModuleType, wrt: str, part: dict[str, Any]) -> None:
-    model = gs.loads("gspec 1\ndim N = 4\ninput x: f64[N, 2] ~ normal()\noutput y = tanh(linear(x, 3) as fc)\n")
+    spec = "gspec 1\ndim N = 4\ninput x: f64[N, 2] ~ normal()\noutput y = tanh(linear(x, 3) as fc)\n"
+    model = gs.loads(spec)
     params, inputs = model.init(), model.draw()
     expected = model.jacobian(params, inputs, "y", wrt, **part)
     found = model.jacobian(params, inputs, "y", wrt, backend="cupy", **part)

@@ -269,7 +269,7 @@ loss l = mean((x -> conv2d(2, kernel_size=3, groups=1) as conv -> batch_norm as 
     [
         ("lenet", None, {"N": 3}, {}),
         ("digits", None, {"N": 3}, {}),
-        ("resnet", "nll", {"N": 3}, {"widths": [32, 64, 128]}),
+        ("resnet", "nll", {"N": 2}, {"widths": [8, 16, 32]}),
         ("gpt", "lm", {"B": 3, "T": 4}, {"tied": False, "vocabulary": 512}),
         ("gpt", "lm", {"B": 2, "T": 16}, {}),
         ("siamese", "distance", {"B": 3, "T": 3}, {}),
@@ -367,3 +367,51 @@ def test_an_unused_target_is_an_error_or_zeros() -> None:
     assert [d.id for d in error.value.diagnostics] == ["not-reached"]
     zeros = model.grad(params, inputs, "last.weight", of="h[:, 0]", per_example=True, allow_zero=True)
     np.testing.assert_array_equal(zeros["last.weight"], np.zeros((5, 1, 4)))
+
+
+# --- networks at random ---------------------------------------------------------------------------------
+
+#: what may follow what: each keeps x at [N, 4, 6, 6]
+PIECES = (
+    "conv2d(4, kernel_size=3, padding=1) as {0} -> tanh",
+    "conv2d(4, kernel_size=2, dilation=2, padding=1, groups=2, bias=false) as {0} -> sigmoid",
+    "max_pool2d(3, stride=1, padding=1)",
+    "avg_pool2d(3, stride=1, padding=1)",
+    "batch_norm as {0} -> gelu",
+    "group_norm(2) as {0}",
+    "layer_norm as {0} -> softplus",
+    "softmax(axis=1)",
+    "flip(axis=2) -> transpose([0, 1, 3, 2])",
+    "cumsum(axis=3) -> tanh",
+    "linear(6) as {0} -> elu",
+    "mixed",
+    "gated",
+)
+DEFINITIONS = {
+    "mixed": """op mixed(x[N, C, H, W]) {
+  rows = reshape(x, [N * C, H * W])
+  return reshape(rows / (1 + norm(rows, axis=1, keepdims=true)), shape(x))
+}
+""",
+    "gated": """op gated(x[N, C, H, W]) {
+  best = argmax(x, axis=1, keepdims=true)
+  return x * 0.5 + take_along_axis(x, best, axis=1) * sigmoid(mean(x, axis=[1, 2, 3], keepdims=true))
+}
+""",
+}
+RANDOM = """gspec 1
+input image: f64[N, 4, 6, 6] ~ normal()
+input label: i64[N] ~ randint(5)
+h = image -> {pieces}
+logits = h + image -> flatten -> linear(5) as last
+loss nll = cross_entropy(logits, label)
+{definitions}"""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_networks_at_random_give_what_a_loop_gives(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    chosen = [PIECES[k].format(f"l{i}") for i, k in enumerate(random.integers(0, len(PIECES), 5))]
+    used = "".join(text for name, text in DEFINITIONS.items() if name in chosen)
+    text = RANDOM.format(pieces=" -> ".join(chosen), definitions=used)
+    compare_with_loop(text, ["@params", "image", "h"], count=3)

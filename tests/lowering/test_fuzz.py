@@ -50,7 +50,7 @@ def mutated(text: str, edits: list[tuple[str, int, int, str]]) -> str:
     return "".join(tokens)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(TEXTS), st.lists(Edit, min_size=1, max_size=5))
 @example(
     "gspec 1\nop f(x[..., N, ...]) = x\ninput x: f32[3] ~ normal()\noutput y = f(x)\n", [("delete", 0, 0, "")]

@@ -29,7 +29,7 @@ def linked(graph, env=ENV):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_linked_program_computes_the_same_to_the_bit(seed):
     graph = graphs.random_graph(seed)
     arrays = {v.node.op.label: a for v, a in graphs.random_arrays(graph, seed).items()}
@@ -41,7 +41,7 @@ def test_a_linked_program_computes_the_same_to_the_bit(seed):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_results_of_a_linked_program_are_the_callers(seed):
     graph = graphs.random_graph(seed)
     inputs = {v.node.op.label: a for v, a in graphs.random_arrays(graph, seed).items()}

@@ -265,7 +265,7 @@ def compare(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12 * scale, strict=True)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=75, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_a_pushed_graph_computes_the_same(drawn: tuple[Graph, dict[Value, Any], dict[str, int], Any]) -> None:
     graph, arrays, env, inner = drawn
@@ -291,7 +291,7 @@ def test_a_pushed_graph_computes_the_same(drawn: tuple[Graph, dict[Value, Any], 
             np.testing.assert_array_equal(dense, 0)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_selections_of_gradients_are_pushed_back_too(
     drawn: tuple[Graph, dict[Value, Any], dict[str, int], Any],

@@ -16,7 +16,7 @@ from graphspec.jacobian import Part, check_jacobian, jacobian
 from graphspec.lowering.module import Module
 from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
-from graphspec.step import Step, step_request
+from graphspec.step import Ready, Step, step_request
 from graphspec.views import View
 
 if TYPE_CHECKING:
@@ -456,7 +456,7 @@ class Model:
         """
         request = step_request(self._module, texts(wrt) or (), of, per_example, batch)
         self._engine.derive(request)
-        return Step(request, of, backend, self._run, self._cotangents)
+        return Step(request, of, backend, self._ready, self._cotangents)
 
     def emit(
         self,
@@ -562,6 +562,22 @@ class Model:
         return self._engine.run(
             request, given, seed=seed, backend=where, check_finite=check_finite, chunk=chunk
         )
+
+    def _ready(
+        self,
+        request: Request,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        extra: Mapping[str, Array],
+        seed: int,
+        backend: str | None,
+    ) -> Ready:
+        given = {**self._given(request, params, inputs), **extra}
+        where = backend or backend_of(given)
+        prepared = self._engine.prepare(request, given, seed=seed, backend=where)
+        own = {**params, **inputs}
+        as_given = all(own.get(name) is array for name, array in prepared.arrays.items())
+        return Ready(prepared.derived, prepared.program, prepared.arrays, as_given)
 
     def _given(
         self, request: Request, params: Mapping[str, Array], inputs: Mapping[str, Array]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from graphspec.answers import Array, Names, as_asked, by_objective, texts
 from graphspec.compiler import Derived, cotangent_of
@@ -12,9 +12,24 @@ from graphspec.diagnostics.catalogue.batching import needless_batch
 from graphspec.lowering.module import Module
 from graphspec.requests import Request, find_objectives
 
+#: calls of different sizes that a step remembers
+LIMIT = 64
 
-class Run(Protocol):
-    """Runs a request on arrays: parameters, inputs, and further ones by the names of the graph's inputs."""
+
+class Ready(NamedTuple):
+    """A request with its program and the arrays that it is run on.
+
+    `as_given` says that these are the arrays that were given: nothing was cast, read or drawn.
+    """
+
+    derived: Derived
+    program: Callable[[Mapping[str, Array]], dict[str, Array]]
+    arrays: Mapping[str, Array]
+    as_given: bool
+
+
+class Prepare(Protocol):
+    """Checks the arrays of a call: parameters, inputs, and others by the names of the graph's inputs."""
 
     def __call__(
         self,
@@ -24,7 +39,7 @@ class Run(Protocol):
         extra: Mapping[str, Array],
         seed: int,
         backend: str | None,
-    ) -> tuple[Derived, dict[str, Array]]: ...
+    ) -> Ready: ...
 
 
 class Weigh(Protocol):
@@ -42,13 +57,15 @@ class Step:
     """
 
     def __init__(
-        self, request: Request, of: Names | None, backend: str | None, run: Run, weigh: Weigh
+        self, request: Request, of: Names | None, backend: str | None, prepare: Prepare, weigh: Weigh
     ) -> None:
         self._request = request
         self._of = of
         self._backend = backend
-        self._run = run
+        self._prepare = prepare
         self._weigh = weigh
+        # arrays of a kind that has been checked need no further look
+        self._known: dict[Any, Ready] = {}
 
     def __call__(
         self,
@@ -59,15 +76,36 @@ class Step:
         seed: int = 0,
     ) -> tuple[Any, dict[str, Any], dict[str, Array]]:
         """Run the step on arrays; noise is that of the seed."""
-        weights = self._weigh(self._of, cotangent)
-        extra = {cotangent_of(name): array for name, array in weights.items()}
-        derived, found = self._run(self._request, params, inputs, extra, seed, self._backend)
+        key = _kinds(params, inputs) if cotangent is None else None
+        ready = self._known.get(key) if key is not None else None
+        if ready is None:
+            weights = self._weigh(self._of, cotangent)
+            extra = {cotangent_of(name): array for name, array in weights.items()}
+            ready = self._prepare(self._request, params, inputs, extra, seed, self._backend)
+            found = ready.program(ready.arrays)
+            if key is not None and ready.as_given and len(self._known) < LIMIT:
+                self._known[key] = ready._replace(arrays={})
+        else:
+            found = ready.program({**params, **inputs})
+        derived = ready.derived
         values = {name: found[key] for name, key in derived.values.items()}
         state = {name: found[key] for name, key in derived.updates.items()}
         grads = by_objective(derived, found)
         if self._request.kind == "values":
             return values, {}, state
         return as_asked(self._of, values), as_asked(self._of, grads), state
+
+
+def _kinds(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> tuple[Any, ...] | None:
+    """What the checks of a call depend on: names, types, dtypes, shapes; None where something is no array."""
+    try:
+        return (
+            *[(name, type(a), a.dtype, a.shape) for name, a in params.items()],
+            None,
+            *[(name, type(a), a.dtype, a.shape) for name, a in inputs.items()],
+        )
+    except AttributeError:
+        return None
 
 
 def step_request(

@@ -48,6 +48,8 @@ class Op:
     is_internal: ClassVar[bool] = False
     #: it reads only some elements of its first input, also where its whole result is needed
     is_selection: ClassVar[bool] = False
+    #: its `source` depends on the numbers among its operands
+    reads_numbers: ClassVar[bool] = False
     #: name of the kernel function that computes it, where no single array call does
     kernel: ClassVar[str] = ""
     #: the module that defines it, if that is not part of graphspec
@@ -127,6 +129,10 @@ class Op:
         The attributes are numbers by then (`at`).
         """
         raise NotImplementedError(self.name)
+
+    def numpy_source(self, out: str, /, *inputs: str) -> str:
+        """What `source` says, as numpy does it with the least ado."""
+        return self.source(out, *inputs)
 
     def scratch(self, *inputs: Any, **named: Any) -> tuple[TensorType, ...]:
         """Working storage that the kernel wants while it runs; shapes are known numbers."""

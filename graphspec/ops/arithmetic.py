@@ -171,6 +171,7 @@ class Pow(Arithmetic):
 
     operator = "**"
     ufunc = "power"
+    reads_numbers = True
 
     def source(self, out: str, x: str, p: str) -> str:
         if p in ("2", "2.0"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from graphspec.ir import (
     Alignment,
@@ -35,6 +36,8 @@ class Reduction(Op):
 
     axis: tuple[int, ...]
     keepdims: bool = False
+    #: the ufunc of numpy that it repeats
+    ufunc: ClassVar[str] = ""
 
     def reduced(self, x: TensorType) -> TensorType:
         """The type of the result, where it has the dtype of the operand."""
@@ -59,6 +62,9 @@ class Reduction(Op):
     def source(self, out: str, x: str) -> str:
         return f"xp.{self.name}({x}, axis={self.axis}, keepdims={self.keepdims}, out={out})"
 
+    def numpy_source(self, out: str, /, *inputs: str) -> str:
+        return f"xp.{self.ufunc}.reduce({inputs[0]}, {self.axis}, {out}.dtype, {out}, {self.keepdims})"
+
     @classmethod
     def make(cls, x: Value, axis: tuple[int, ...] | None = None, keepdims: bool = False) -> Value:
         return apply(cls(normal_axes(cls.name, axis, len(x.shape)), keepdims), x)
@@ -77,6 +83,8 @@ class Sum(Reduction):
     Integers keep their dtype; the count of booleans is i64.
     Source: numpy.sum (pairwise summation).
     """
+
+    ufunc = "add"
 
     def infer(self, x: TensorType) -> TensorType:
         y = self.reduced(x)
@@ -133,6 +141,8 @@ class Max(Extreme):
     Source: numpy.max; the split of ties is PyTorch's (`amax`).
     """
 
+    ufunc = "maximum"
+
 
 @op
 class Min(Extreme):
@@ -142,6 +152,8 @@ class Min(Extreme):
     Elements that share the minimum share its derivative evenly.
     Source: numpy.min; the split of ties is PyTorch's (`amin`).
     """
+
+    ufunc = "minimum"
 
 
 class Quantifier(Reduction):
@@ -167,6 +179,8 @@ class Any(Quantifier):
     Source: numpy.any.
     """
 
+    ufunc = "logical_or"
+
 
 @op
 class All(Quantifier):
@@ -175,6 +189,8 @@ class All(Quantifier):
     Shapes: x[...] -> y[...] without the axes, or with size 1 where `keepdims`.
     Source: numpy.all.
     """
+
+    ufunc = "logical_and"
 
 
 @op

@@ -75,6 +75,9 @@ class Reshape(Op):
     def source(self, out: str, x: str) -> str:
         return f"xp.reshape({x}, {self.shape})"
 
+    def numpy_source(self, out: str, /, *inputs: str) -> str:
+        return f"{inputs[0]}.reshape({self.shape})"
+
     @classmethod
     def make(cls, x: Value, shape: tuple[Size, ...]) -> Value:
         shape = tuple(shape)
@@ -143,6 +146,9 @@ class Transpose(Op):
 
     def source(self, out: str, x: str) -> str:
         return f"xp.transpose({x}, {self.axes})"
+
+    def numpy_source(self, out: str, /, *inputs: str) -> str:
+        return f"{inputs[0]}.transpose({self.axes})"
 
     @classmethod
     def make(cls, x: Value, axes: tuple[int, ...] | None = None) -> Value:

@@ -16,6 +16,7 @@ from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.ir import DType, Node, Op, TensorType, Value
+from graphspec.runtime.layout import find_strides, is_ready_for_blas
 from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 
 #: lines of steps per function: Python compiles very long functions slowly
@@ -81,6 +82,7 @@ class _Emitter:
         self.input_names = {name: self.namer.name(name) for name in plan.inputs}
         self.names: dict[Value, str] = {v: self.input_names[n] for n, v in plan.inputs.items()}
         self.ops = {step.node: step.op for step in plan.steps}
+        self.strides = find_strides(plan) if backend == "numpy" else {}
         self.fixed_views: set[Value] = set()  # set up once, like the storage they show
         self.results: dict[str, str] = {}
         self.parts = [_Part()]
@@ -123,21 +125,38 @@ class _Emitter:
         outs = [self.out(value, type, node) for value, type in zip(node.values, step.types, strict=True)]
         out = outs[0] if len(outs) == 1 else f"({', '.join(outs)})"
         operands = [self.operand(value, op) for value in node.inputs]
-        if op.kernel:
+        if op.name == "matmul" and self.is_direct(step):
+            self.line(f"xp.matmul({', '.join(operands)}, out={out})", node)
+        elif op.kernel:
             self.kernels[op.kernel] = None
             scratch = [self.scratch(slot, node) for slot in step.scratch]
             attributes = [f"{name}={text_of(value)}" for name, value in op.attributes().items()]
             arguments = ", ".join(["xp", out, *operands, *scratch, *attributes])
             self.line(f"kernels.{op.kernel}({arguments})", node)
         else:
-            self.line(op.source(out, *operands), node)
+            self.line(self.source(op, out, *operands), node)
         self.part.steps += 1
+
+    def is_direct(self, step: Step) -> bool:
+        """Whether a product of matrices is one call of numpy, which gives it to the BLAS as it is."""
+        x, y = (self.plan.types[value] for value in step.node.inputs)
+        is_stack_by_matrix = x.rank > 2 and y.rank <= 2
+        return (
+            self.backend == "numpy"
+            and not is_stack_by_matrix
+            and all(is_ready_for_blas(self.plan.types[v], self.strides, v) for v in step.node.inputs)
+        )
+
+    def source(self, op: Op, out: str, *operands: str) -> str:
+        return op.numpy_source(out, *operands) if self.backend == "numpy" else op.source(out, *operands)
 
     def watch(self, index: int, step: Step) -> None:
         """Show what a step has read and made."""
         operands = [self.operand(value, step.op) for value in step.node.inputs]
         results = [self.read(value) for value in step.node.values]
-        shown = ", ".join(f"({', '.join(arrays)}{',' * (len(arrays) == 1)})" for arrays in (operands, results))
+        shown = ", ".join(
+            f"({', '.join(arrays)}{',' * (len(arrays) == 1)})" for arrays in (operands, results)
+        )
         self.line(f"kernels.watch({index}, {shown})", step.node)
 
     def view(self, step: Step) -> None:
@@ -153,7 +172,7 @@ class _Emitter:
             self.fixed_views.add(value)
         else:
             self.comment(node)
-            text = op.source("", *map(self.read, node.inputs))
+            text = self.source(op, "", *map(self.read, node.inputs))
             self.line(f"{name} = {text}" if step.types[0].shape else f"{name} = xp.asarray({text})", node)
             self.part.makes[name] = None
             self.part.steps += 1
@@ -168,9 +187,14 @@ class _Emitter:
         return name
 
     def operand(self, value: Value, op: Op) -> str:
-        """What an op reads: elementwise ops take numbers as they are, others as arrays without axes."""
+        """What an op reads: elementwise ops take numbers as they are, others as arrays without axes.
+
+        numpy reads such arrays faster than Python's numbers, so there only kernels and ops that look at
+        the numbers get them.
+        """
         number = self.plan.numbers.get(value)
-        if number is None or not op.is_elementwise:
+        is_array = self.backend == "numpy" and not (op.kernel or op.reads_numbers)
+        if number is None or is_array or not op.is_elementwise:
             return self.read(value)
         return number_text(number, value.dtype)
 
@@ -200,7 +224,7 @@ class _Emitter:
                 self.names[value] = self.namer.name(self.plan.labels.get(value, "number"))
             text = f'xp.asarray({number_text(number, value.dtype)}, dtype="{value.dtype.array_name}")'
         elif value in self.fixed_views:
-            text = self.ops[value.node].source("", *map(self.read, value.node.inputs))
+            text = self.source(self.ops[value.node], "", *map(self.read, value.node.inputs))
         else:
             name = self.names[value]
             if name not in part.makes:
@@ -326,8 +350,8 @@ class _Writer:
 class Namer:
     """Python names for names of the spec, different for different ones: `conv1.weight` is `conv1_weight`."""
 
-    def __init__(self, reserved: Iterable[str] = RESERVED) -> None:
-        self._taken: set[str] = set(reserved)
+    def __init__(self) -> None:
+        self._taken: set[str] = set(RESERVED)
         self._next: dict[str, int] = {}
 
     def name(self, text: str) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from types import CodeType, TracebackType
 from typing import Any, TypeAlias
 
-from graphspec.ir import DType, Node, Value
+from graphspec.ir import DType, Node, Op, Value
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 
@@ -120,15 +120,19 @@ class _Binding:
             self.bound(kernel, arguments, node, takes_numbers=op.is_elementwise)
             return
         names = [f"x{i}" for i in range(len(node.inputs))]
-        function = self.function(op.source("out", *names), ["out", *names])
-        self.bound(function, [out, *node.inputs], node, takes_numbers=op.is_elementwise)
+        function = self.function(self.source(op, "out", *names), ["out", *names])
+        takes_numbers = op.is_elementwise and (self.backend != "numpy" or op.reads_numbers)
+        self.bound(function, [out, *node.inputs], node, takes_numbers=takes_numbers)
+
+    def source(self, op: Op, out: str, *operands: str) -> str:
+        return op.numpy_source(out, *operands) if self.backend == "numpy" else op.source(out, *operands)
 
     def view(self, step: Step) -> None:
         """As in `emit`: a view of plain storage is made once, another at each call."""
         node = step.node
         value, viewed = node.values[0], node.inputs[0]
         names = [f"x{i}" for i in range(len(node.inputs))]
-        function = self.function(step.op.source("", *names), names)
+        function = self.function(self.source(step.op, "", *names), names)
         if viewed in self.plan.numbers or (viewed in self.plan.slots and step.types[0].shape):
             self.fixed[value] = function(*[self.array(v) for v in node.inputs])
             return

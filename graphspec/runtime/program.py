@@ -102,6 +102,8 @@ class Program:
         queue = self.backend.queue()
         run = self._take(queue)
         try:
+            if self.backend.name == "numpy":  # the steps take them to be plain
+                arrays = [a if a.flags.c_contiguous else a.copy() for a in arrays]
             with self.backend.quiet():
                 return self._run_and_check(run, arrays) if self._noting else run(*arrays)
         except Exception as error:

@@ -8,6 +8,9 @@ import numpy as np
 
 from graphspec.runtime.kernels.registry import kernel
 
+#: below this many elements branching is faster than several calls
+FEW = 1024
+
 
 @kernel("where", "numpy")
 def where(xp: Any, out: Any, condition: Any, x: Any, y: Any) -> None:
@@ -17,6 +20,9 @@ def where(xp: Any, out: Any, condition: Any, x: Any, y: Any) -> None:
     """
     if isinstance(condition, bool):
         np.copyto(out, x if condition else y)
+        return
+    if out.size < FEW:
+        np.copyto(out, np.where(condition, x, y))
         return
     a, b = _bits(x, out), _bits(y, out)
     result = out.view(a.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,20 +48,44 @@ def scatter_add(xp: Any, out: Any, g: Any, *indices: Any, axis: int, shape: tupl
 def take_along_axis(xp: Any, out: Any, x: Any, indices: Any, axis: int) -> None:
     """out[a, i, b] = x[a, indices[a, i, b], b]."""
     _check(indices, x.shape[axis], axis)
-    out[...] = np.take_along_axis(x, indices, axis)
+    if _is_one_each(x, indices, axis):
+        # "clip" writes straight into `out`; nothing is clipped, for the bounds were checked
+        np.take(x, _places_in_rows(indices, x.shape[axis]), out=out, mode="clip")
+    else:
+        out[...] = np.take_along_axis(x, indices, axis)
 
 
 @kernel("add_along_axis", "numpy")
 def add_along_axis(xp: Any, out: Any, g: Any, indices: Any, axis: int, size: int) -> None:
     """out = 0, then out[a, indices[a, i, b], b] += g[a, i, b]."""
     _check(indices, size, axis)
+    if _is_one_each(out, indices, axis):
+        out.fill(0)
+        np.put(out, _places_in_rows(indices, size), g, mode="clip")
+        return
     place = np.ravel(along_axis(xp, indices, axis, size))
     _add_at(out.reshape(1, -1, 1), place, np.reshape(g, (1, -1, 1)))
 
 
+def _is_one_each(x: Any, indices: Any, axis: int) -> bool:
+    """Whether one element of each row of x is meant, the rows following one another."""
+    return axis == x.ndim - 1 and indices.shape == (*x.shape[:-1], 1) and bool(x.flags.c_contiguous)
+
+
+def _places_in_rows(indices: Any, size: int) -> Any:
+    """The place of the element `indices[row, 0]` of each row, counted over all rows."""
+    return np.add(indices, _starts_of_rows(indices.shape, size))
+
+
+@lru_cache(maxsize=64)
+def _starts_of_rows(shape: tuple[int, ...], size: int) -> Any:
+    return np.arange(count(shape)).reshape(shape) * size
+
+
 def _check(index: Any, size: int, axis: int) -> None:
     """Raise IndexOutOfRange for the first index that is negative or not below `size`."""
-    if index.size == 0 or (index.min() >= 0 and index.max() < size):
+    # without its sign a negative number is a very large one
+    if index.size == 0 or np.maximum.reduce(index.view(f"u{index.itemsize}"), axis=None) < size:
         return
     flat = index.ravel()
     wrong = (flat < 0) | (flat >= size)

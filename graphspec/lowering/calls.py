@@ -310,6 +310,15 @@ def sizes_agree(a: Any, b: Any, span: Span, frame: Frame) -> bool:
 # ---------------------------------------------------------------- primitives
 
 
+def _in_numbers(meaning: Any, parameter: Parameter, given: Given, frame: Frame) -> Any:
+    """An attribute of a primitive that must be known (a stride, an axis): a dim in it decides the graph."""
+    if parameter.word != "int" or meaning is None:
+        return meaning
+    if isinstance(meaning, tuple):
+        return tuple(frame.ctx.number(item, given.span, frame) for item in meaning)
+    return frame.ctx.number(meaning, given.span, frame)
+
+
 def _call_primitive(expr: ast.Call, piped: Piped | None, frame: Frame, label: str | None) -> Any:
     name = expr.function.text
     signature = of_primitive(name)
@@ -334,7 +343,8 @@ def _call_primitive(expr: ast.Call, piped: Piped | None, frame: Frame, label: st
             continue
         argument = bound[parameter.name]
         if not parameter.is_tensor:
-            keywords[parameter.name] = static_argument(parameter, argument, name, frame)
+            static = static_argument(parameter, argument, name, frame)
+            keywords[parameter.name] = _in_numbers(static, parameter, argument, frame)
             continue
         if parameter.variadic:
             positional.extend(argument.meaning)

@@ -183,7 +183,7 @@ class Convolution(Sliding):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0,
         dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
+        groups: Size = 1,
     ) -> Value:
         return apply(cls(*_pairs(stride, padding, dilation), groups), x, weight)
 

@@ -20,8 +20,8 @@ from graphspec.step import Ready, Step, step_request
 from graphspec.views import View
 
 if TYPE_CHECKING:
-    from graphspec.runtime.plan import Plan
     from graphspec.gradcheck.report import GradcheckReport
+    from graphspec.runtime.plan import Plan
 
 #: what is computed of every example, if that is asked for
 Form: TypeAlias = "Literal['gradients', 'norms'] | None"

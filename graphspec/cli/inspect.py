@@ -103,12 +103,9 @@ def ops(
         from graphspec.diagnostics import GraphSpecError
         from graphspec.diagnostics.catalogue.requests import unknown_operation
         from graphspec.lowering.plugins import failures
-        from graphspec.lowering.plugins import failures
         from graphspec.lowering.reference import reference
 
         functions = reference()
-        for failure in failures():
-            report.tell(failure)
         for failure in failures():
             report.tell(failure)
         if name is None:

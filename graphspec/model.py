@@ -80,6 +80,27 @@ class Model:
         request = Request(texts(of), texts(wrt) or (), "gradients", ones=True, allow_zero=allow_zero)
         return self._engine.view(request)
 
+    def measured_graph(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: Names = (),
+        of: Names | None = None,
+        *,
+        seed: int = 0,
+        backend: str | None = None,
+    ) -> View:
+        """The graph of values, or with `wrt` of gradients, with what each node's value is on these arrays.
+
+        Drawn, each box says shape and norm, and those with NaN or infinite elements are red.
+        """
+        from graphspec.measuring import measured_view
+
+        kind: Literal["values", "gradients"] = "gradients" if texts(wrt) else "values"
+        request = Request(texts(of), texts(wrt) or (), kind, ones=bool(texts(wrt)))
+        given = self._given(request, params, inputs)
+        return measured_view(self._engine, request, given, seed=seed, backend=backend or backend_of(given))
+
     def plan(self, wrt: Names | None = None, of: Names | None = None, *, allow_zero: bool = False) -> Plan:
         """The order and the memory of a program, for the sizes that the dims have by default.
 

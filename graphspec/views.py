@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from graphspec.ir import Graph
+from graphspec.ir import Graph, Value
 from graphspec.lowering.module import Module
 
 if TYPE_CHECKING:
-    from graphspec.lifting.facts import Facts
+    from graphspec.lifting.facts import Facts, Measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +20,13 @@ class View(Graph):
 
     `whole` gives the same graph as people read it, with calls of definitions in one piece, where this one
     is the graph as it is run.  Drawings with more than `limit` boxes have blocks folded into one box each.
+    They say what values were in a run where `measured` has that.
     """
 
     module: Module | None = None
     title: str = ""
     whole: Callable[[], Graph] | None = None
+    measured: Mapping[Value, Measured] = field(default_factory=dict)
 
     @cached_property
     def shown(self) -> Graph:
@@ -37,7 +39,8 @@ class View(Graph):
         from graphspec.facts import facts_of
         from graphspec.lifting.facts import Facts
 
-        return facts_of(self.module, self.title) if self.module else Facts(title=self.title)
+        found = facts_of(self.module, self.title) if self.module else Facts(title=self.title)
+        return replace(found, measured=self.measured)
 
     def __str__(self) -> str:
         from graphspec.lifting.gspec import print_graph

@@ -70,6 +70,15 @@ RESULTS: dict[str, dict[str, Schema]] = {
                 "inputs": ["string"],
                 "types": ["string: one for each result"],
                 "parameters": "string | null: how many elements a parameter has",
+                "values?": [
+                    {
+                        "shape": ["integer"],
+                        "finite": "boolean: whether no element is NaN or infinite",
+                        "norm": "number: the Euclidean norm, in double precision",
+                        "min": "number | null: null of an empty array",
+                        "max": "number | null",
+                    }
+                ],
             }
         ],
         "outputs?": ["string"],

@@ -95,13 +95,15 @@ class Report:
 
     def facts(self, array: Any) -> dict[str, Any]:
         """Shape, dtype, Euclidean norm, least and greatest element of an array of numpy or cupy."""
+        from graphspec.runtime.norms import norm
+
         low, high = (float(array.min()), float(array.max())) if array.size else (None, None)
         return {
             "shape": list(array.shape),
             "dtype": dtype_name(array),
-            "norm": _portable(norm(array)),
-            "min": _portable(low),
-            "max": _portable(high),
+            "norm": portable(norm(array)),
+            "min": portable(low),
+            "max": portable(high),
         }
 
     def __enter__(self) -> Report:
@@ -142,17 +144,7 @@ def dtype_name(array: Any) -> str:
     return str(array.dtype).replace("float", "f").replace("int", "i")
 
 
-def norm(array: Any) -> float:
-    """The Euclidean norm in double precision, scaled so that squares neither overflow nor vanish."""
-    flat = array.ravel().astype("float64")
-    scale = float(abs(flat).max()) if flat.size else 0.0
-    if scale == 0.0 or not math.isfinite(scale):
-        return scale
-    flat /= scale
-    return scale * math.sqrt(float(flat @ flat))
-
-
-def _portable(number: float | None) -> float | str | None:
+def portable(number: float | None) -> float | str | None:
     """A number that JSON knows: what is not finite becomes the string `nan`, `inf` or `-inf`."""
     return number if number is None or math.isfinite(number) else str(number)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,10 +10,11 @@ import typer
 
 from graphspec.cli import options
 from graphspec.cli.complete import complete_wrt
-from graphspec.cli.compute import load_model
-from graphspec.cli.report import Report
+from graphspec.cli.compute import Given, arguments, given_by, load_model, parameter_file_by
+from graphspec.cli.report import Report, portable
 
 if TYPE_CHECKING:
+    from graphspec.lifting.facts import Measured
     from graphspec.lifting.listing import Line
     from graphspec.model import Model
     from graphspec.views import View
@@ -61,33 +63,66 @@ def show(
     unfold: Annotated[
         bool, typer.Option("--unfold", help="Draw every node, where many would be folded.")
     ] = False,
+    values: Annotated[
+        bool,
+        typer.Option("--values", help="Run it on data: say norms and shapes, and mark what is not finite."),
+    ] = False,
+    data: options.Data = None,
+    input: options.InputFiles = None,
+    take: options.Take = None,
+    draw: options.DrawNames = None,
+    params: options.Params = None,
+    params_prefix: options.ParamsPrefix = "",
+    rename: options.Rename = None,
+    transpose: options.Transpose = None,
+    seed: options.Seed = 0,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
     no_opt: options.NoOpt = False,
     json: options.JsonFlag = False,
 ) -> None:
-    """Show a graph, one line for each node, or draw it."""
+    """Show a graph, one line for each node, or draw it.
+
+    With --values it is run as it is written; without data, inputs are drawn by the spec's own samplers.
+    """
     sets = options.read_sets(set)
     if stage is Stage.gradient and not wrt:
         raise typer.BadParameter("the gradient with respect to what?", param_hint="--wrt")
     if stage in (Stage.ast, Stage.plan) and format is not Format.text:
         raise typer.BadParameter(f"--stage {stage.value} is text", param_hint="--format")
+    if values and (names or stage in (Stage.ast, Stage.plan) or format is Format.gspec):
+        raise typer.BadParameter("a graph has values, as lines or drawn", param_hint="--values")
+    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
+    given = given_by(data, input, take, draw, parameter_file, seed, options.Backend.numpy)
+    if not values and given != Given([], {}, None, [], None, seed, given.backend):
+        raise typer.BadParameter("data are for a run, which --values asks for", param_hint="--values")
     with Report("show", as_json=json) as report:
         if stage is Stage.ast:
             _show_tree(report, str(spec))
             return
-        model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt)
+        model = load_model(report, spec, sets, dtype, mode, simplify=not (no_opt or values))
         targets = options.split_names(wrt) if wrt else None
         if names:
             _show_names(report, model)
         elif stage is Stage.plan:
             _show_plan(report, model, targets, of)
+        elif values:
+            by = (targets or []) if stage is Stage.gradient else []
+            graph = _run(report, model, given, by, of)
+            _show_graph(report, model, graph, format, unfold, Format.text)
         elif stage is Stage.gradient:
             _show_graph(report, model, model.gradient_graph(targets or (), of), format, unfold, Format.gspec)
         else:
             graph = model.graph if of is None else model.forward_graph(of)
             _show_graph(report, model, graph, format, unfold, Format.text)
+
+
+def _run(report: Report, model: Model, given: Given, wrt: list[str], of: list[str] | None) -> View:
+    """The graph with what its values are on the arrays given or drawn."""
+    needed = model.needs(of, wrt, cotangent="ones") if wrt else model.needs(of)
+    parameters, inputs = arguments(report, model, given, needed)
+    return model.measured_graph(parameters, inputs, wrt, of, seed=given.seed)
 
 
 def _show_tree(report: Report, path: str) -> None:
@@ -113,7 +148,7 @@ def _show_graph(
     from graphspec.lifting.listing import list_nodes
 
     limit = len(graph.shown.nodes) if unfold else None
-    lines = list_nodes(graph, {name: model.kind(name) or "" for name in model.names()})
+    lines = list_nodes(graph, {name: model.kind(name) or "" for name in model.names()}, graph.measured)
     report.result = {"nodes": [_node(line) for line in lines], "outputs": list(graph.outputs)}
     match plain if format is Format.text else format:
         case Format.gspec:
@@ -125,7 +160,9 @@ def _show_graph(
         case Format.svg:
             text = graph.to_svg(limit=limit)
         case _:
-            report.table(("name", "op", "inputs", "type", "parameters"), list(map(_cells, lines)), right=(4,))
+            header = ["name", "op", "inputs", "type", "parameters"]
+            header += ["norm", "min", "max"] if graph.measured else []
+            report.table(header, list(map(_cells, lines)), right=range(4, len(header)))
             return
     report.line(text)
     report.result["text"] = text
@@ -174,16 +211,34 @@ def _memory(memory: dict[str, int]) -> str:
 
 def _cells(line: Line) -> list[str]:
     lists = ", ".join(line.names), line.text, ", ".join(line.inputs), ", ".join(line.types)
-    return [*lists, str(line.parameters or "")]
+    return [*lists, str(line.parameters or ""), *(_numbers(line.measured) if line.measured else [])]
+
+
+def _numbers(measured: Sequence[Measured]) -> list[str]:
+    """Norm, least and greatest element, those of several results with commas between them."""
+    norms = [f"{m.norm:.6g}" if m.is_finite else "not finite" for m in measured]
+    ranges = [["" if bound is None else f"{bound:.6g}" for bound in (m.low, m.high)] for m in measured]
+    return [", ".join(norms), *(", ".join(bounds) for bounds in zip(*ranges, strict=True))]
 
 
 def _node(line: Line) -> dict[str, Any]:
     """A line of the graph as the JSON document has it."""
-    return {
+    document = {
         "names": list(line.names),
         "op": line.op,
         "attributes": dict(line.attributes),
         "inputs": list(line.inputs),
         "types": list(line.types),
         "parameters": None if line.parameters is None else str(line.parameters),
+    }
+    return document | ({"values": list(map(_value, line.measured))} if line.measured else {})
+
+
+def _value(measured: Measured) -> dict[str, Any]:
+    return {
+        "shape": list(measured.type.shape),
+        "finite": measured.is_finite,
+        "norm": portable(measured.norm),
+        "min": portable(measured.low),
+        "max": portable(measured.high),
     }

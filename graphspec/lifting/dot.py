@@ -50,7 +50,7 @@ def _content(drawing: Drawing) -> Iterator[str]:
 
 
 def _box(box: Box) -> str:
-    fill, border, _ = STYLES[box.kind]
+    fill, border, _ = STYLES[box.style]
     dash = {"noise": ",dashed", "buffer": ",dotted"}.get(box.kind, "")
     shape = "box3d" if box.is_folded else SHAPES.get(box.kind, "box")
     style = f'style="filled{dash}", fillcolor="{fill}", color="{border}"'

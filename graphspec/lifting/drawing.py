@@ -14,7 +14,7 @@ from graphspec.ir import Call, Graph, Input, Literal, Node, Size, Tap, Value
 from graphspec.lifting import spelling
 from graphspec.lifting.clustering import Chain, Path, heads, without_cycles, without_lone_clusters
 from graphspec.lifting.definitions import statics_of
-from graphspec.lifting.facts import Facts
+from graphspec.lifting.facts import Facts, Measured
 from graphspec.lifting.naming import forward_nodes, names_of, output_paths, without_taps
 from graphspec.lifting.spelling import Text, size_text, type_text
 
@@ -28,7 +28,8 @@ LINE = 52
 class Box:
     """A node, or a folded cluster.
 
-    `kind` is input, param, buffer, noise, op, layer, output, loss, objective or gradient.
+    `kind` is input, param, buffer, noise, op, layer, output, loss, objective or gradient.  `is_finite` is
+    false where a run had NaN or infinities in it.
     """
 
     id: str
@@ -38,11 +39,17 @@ class Box:
     around: Chain
     parameters: list[str] = field(default_factory=list)
     is_folded: bool = False
+    is_finite: bool = True
 
     @property
     def label(self) -> list[str]:
         """All lines, the title first."""
         return [*([self.title] if self.title else []), *self.lines, *self.parameters]
+
+    @property
+    def style(self) -> str:
+        """What decides the colours: the kind, or `nonfinite`."""
+        return self.kind if self.is_finite else "nonfinite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +181,32 @@ class _Drawer:
     def _box(self, node: Node, around: Chain) -> Box:
         title = ", ".join(self._title(value, around) for value in node.values)
         lines = [] if isinstance(node.op, Input) else [_shorten(self._operation(node))]
-        lines += [_shorten(type_text(t)) for t in node.types]
+        lines += [_shorten(self._type(value)) for value in node.values]
         parameters = [_shorten(line) for line in self._parameters(node)]
-        return Box(self.ids[node], self._kind(node), _shorten(title.strip(", ")), lines, around, parameters)
+        return Box(
+            self.ids[node],
+            self._kind(node),
+            _shorten(title.strip(", ")),
+            lines,
+            around,
+            parameters,
+            is_finite=not self._not_finite([node]),
+        )
+
+    def _type(self, value: Value) -> str:
+        """The type; after a run with numbers for dims, and with the norm: `f32[32, 10], norm 5.61`."""
+        measured = self.facts.measured.get(value)
+        if measured is None:
+            return type_text(value.type)
+        return f"{type_text(measured.type)}, {_size(measured)}"
+
+    def _not_finite(self, shown: Iterable[Node]) -> list[Value]:
+        """The values in the boxes of these nodes that have NaN or infinite elements."""
+        held = (
+            n for node in shown for n in [node, *(o for o in self._operands_of(node) if o in self.attached)]
+        )
+        values = dict.fromkeys(value for node in held for value in node.values)
+        return [v for v in values if v in self.facts.measured and not self.facts.measured[v].is_finite]
 
     def _title(self, value: Value, around: Chain) -> str:
         """The value's name, without what the cluster around it says."""
@@ -219,12 +249,19 @@ class _Drawer:
         return spelling.number_text(float(f"{number:.4g}") if type(number) is float else number)
 
     def _parameters(self, node: Node) -> list[str]:
-        """`weight [6, 3, 5, 5]` for each parameter that stands in the node's box."""
+        """`weight [6, 3, 5, 5]` for each parameter that stands in the node's box, after a run with its norm.
+
+        Buffers are told of where they are not finite.
+        """
         by_shape: dict[str, list[str]] = {}
         for value in map(self._origin, node.inputs):
-            if self.attached.get(value.node) is node and self._word(value.node) == "param":
+            if self.attached.get(value.node) is not node:
+                continue
+            measured = self.facts.measured.get(value)
+            if self._word(value.node) == "param" or (measured and not measured.is_finite):
                 assert isinstance(value.node.op, Input)
-                shape = spelling.shape_text(value.shape)
+                shape = spelling.shape_text(measured.type.shape if measured else value.shape)
+                shape += f", {_size(measured)}" if measured else ""
                 by_shape.setdefault(shape, []).append(value.node.op.label.rpartition(".")[2])
         return [f"{', '.join(names)} {shape}" for shape, names in by_shape.items()]
 
@@ -307,10 +344,13 @@ class _Drawer:
             words = min(traces, key=len)[0][0].replace("`", "").split() if traces else ["", ""]
             lines = [f"{words[-1]}: {len(nodes)} nodes" if words[-1] else f"{len(nodes)} nodes"]
             lines += dict.fromkeys(
-                type_text(v.type) for n in computed for v in n.values if self._leaves(v, inside)
+                self._type(v) for n in computed for v in n.values if self._leaves(v, inside)
             )
         if len(lines) > 3:
-            lines = [*lines[:2], f"and {len(lines) - 2} more types"]
+            lines = [*lines[:2], f"and {len(lines) - 2} more {'results' if self.facts.measured else 'types'}"]
+        wrong = self._not_finite(nodes)
+        if wrong:
+            lines.append(f"{len(wrong)} not finite")
         total = self._parameter_count(inside)
         count = f"{total:,}" if isinstance(total, int) else str(total)
         parameters = [f"{count} parameters"] if total != 0 else []
@@ -318,7 +358,16 @@ class _Drawer:
         usual = "layer" if computed else marks[0]
         kind = next((k for k in ("gradient", "objective", "loss", "output") if k in marks), usual)
         shown = [_shorten(line) for line in lines]
-        return Box(self.ids[nodes[0]], kind, ".".join(path), shown, around, parameters, is_folded=True)
+        return Box(
+            self.ids[nodes[0]],
+            kind,
+            ".".join(path),
+            shown,
+            around,
+            parameters,
+            is_folded=True,
+            is_finite=not wrong,
+        )
 
     def _leaves(self, value: Value, inside: set[Node]) -> bool:
         """Whether a value is used outside of these nodes."""
@@ -351,6 +400,10 @@ _DOT = "\N{MIDDLE DOT}"
 def _trace(node: Node) -> tuple[object, ...]:
     """The applications of blocks that a node was made in."""
     return node.origin.trace if node.origin else ()
+
+
+def _size(measured: Measured) -> str:
+    return f"norm {measured.norm:.4g}" if measured.is_finite else "not finite"
 
 
 def _shorten(line: str) -> str:

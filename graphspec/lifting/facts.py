@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from graphspec.ir import TensorType, Value
+
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
@@ -60,11 +62,25 @@ class NoLibrary:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a value was in a run: its type with numbers for dims, its Euclidean norm, its least and greatest
+    element (None where it has no elements), and whether all of them are finite.
+    """
+
+    type: TensorType
+    norm: float
+    low: float | None
+    high: float | None
+    is_finite: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Facts:
     """`results` says of outputs whether they are an output, a loss or the objective.
 
-    `requested` are the outputs asked for: gradients, by the name of what they belong to.
+    `requested` are the outputs asked for: gradients, by the name of what they belong to.  `measured` says
+    what values were in a run, if there was one.
     """
 
     declared: Mapping[str, Declaration] = field(default_factory=dict)
@@ -73,3 +89,4 @@ class Facts:
     library: Library = field(default_factory=NoLibrary)
     requested: frozenset[str] = frozenset()
     title: str = ""
+    measured: Mapping[Value, Measured] = field(default_factory=dict)

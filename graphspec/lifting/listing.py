@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphspec.ir import Call, Graph, Input, Literal, Node, Size, Tap, Value
+from graphspec.lifting.facts import Measured
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A node: its names (one for each result), what it does, to what, its types, the parameters it holds.
 
-    What the user did not name is `%1`, `%2`, ... in the order of the lines.
+    What the user did not name is `%1`, `%2`, ... in the order of the lines.  After a run, `measured` says of
+    each result what it was, and types have numbers for dims.
     """
 
     names: tuple[str, ...]
@@ -22,6 +24,7 @@ class Line:
     inputs: tuple[str, ...]
     types: tuple[str, ...]
     parameters: Size | None
+    measured: tuple[Measured, ...] = ()
 
     @property
     def text(self) -> str:
@@ -30,13 +33,23 @@ class Line:
         return f"{self.op}({listed})" if listed else self.op
 
 
-def list_nodes(graph: Graph, kinds: Mapping[str, str]) -> list[Line]:
+def list_nodes(
+    graph: Graph, kinds: Mapping[str, str], measured: Mapping[Value, Measured] | None = None
+) -> list[Line]:
     """The lines of a graph, in topological order; numbers stand where they are used.
 
-    `kinds` says of declared names what they are: an input, a parameter, a buffer, noise.
+    `kinds` says of declared names what they are: an input, a parameter, a buffer, noise.  `measured` is what
+    the values of all nodes were in a run.
     """
     names = _Names(graph)
-    return [_line(node, names, kinds) for node in graph.nodes if not isinstance(node.op, Literal)]
+    lines = {node: _line(node, names, kinds) for node in graph.nodes if not isinstance(node.op, Literal)}
+    if not measured:
+        return list(lines.values())
+    return [_with_values(line, [measured[value] for value in node.values]) for node, line in lines.items()]
+
+
+def _with_values(line: Line, measured: Sequence[Measured]) -> Line:
+    return replace(line, types=tuple(str(m.type) for m in measured), measured=tuple(measured))
 
 
 class _Names:

@@ -28,7 +28,7 @@ _ESCAPES = {'"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "#": "#35;", 
 def print_mermaid(graph: Graph, facts: Facts | None = None, limit: int | None = None) -> str:
     """The graph as a Mermaid flowchart, with the same boxes, edges and clusters as its SVG."""
     drawing = draw(graph, facts, limit)
-    kinds = [kind for kind in STYLES if any(box.kind == kind for box in drawing.boxes.values())]
+    kinds = [kind for kind in STYLES if any(box.style == kind for box in drawing.boxes.values())]
     lines = [
         *(
             ["---", f'title: "{_escaped(drawing.title.replace(chr(10), " "))}"', "---"]
@@ -67,7 +67,7 @@ def _box(box: Box) -> str:
     before, after = ("[/", "/]") if box.is_folded else SHAPES.get(box.kind, ("[", "]"))
     title = [f"<b>{_escaped(box.title)}</b>"] if box.title else []
     label = "<br/>".join([*title, *map(_escaped, [*box.lines, *box.parameters])])
-    return f'{box.id}{before}"{label}"{after}:::{box.kind}'
+    return f'{box.id}{before}"{label}"{after}:::{box.style}'
 
 
 def _class(kind: str) -> str:

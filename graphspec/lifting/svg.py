@@ -43,7 +43,7 @@ ARROW = (
     ' orient="auto"><path d="M0,0.8 L8,4 L0,7.2 z" fill="#555555"/></marker></defs>'
 )
 
-#: by kind: fill, border, width of the border
+#: by style, which is the kind or `nonfinite`: fill, border, width of the border
 STYLES = {
     "input": ("#d9e8fb", "#2f5f9e", 1.4),
     "noise": ("#d9e8fb", "#2f5f9e", 1.4),
@@ -55,11 +55,12 @@ STYLES = {
     "loss": ("#fbdcd9", "#a8322a", 2.2),
     "objective": ("#fbdcd9", "#a8322a", 3.0),
     "gradient": ("#e9defa", "#5b3a9b", 2.2),
+    "nonfinite": ("#ff7070", "#b00000", 3.0),
 }
 WORDS = {
     "input": "input", "noise": "noise", "param": "parameter", "buffer": "buffer", "op": "op",
     "layer": "layer", "output": "output", "loss": "loss", "objective": "objective",
-    "gradient": "gradient asked for",
+    "gradient": "gradient asked for", "nonfinite": "not finite",
 }  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def _free_place(width: float, place: Rectangle, layout: Layout) -> float:
 
 
 def _box(box: Box, place: Rectangle) -> str:
-    fill, border, line_width = STYLES[box.kind]
+    fill, border, line_width = STYLES[box.style]
     dash = {"noise": "5 3", "buffer": "2 2"}.get(box.kind, "")
     radius = (
         place.height / 2
@@ -206,8 +207,8 @@ def _edge(route: Sequence[Point]) -> str:
 
 
 def _legend(drawing: Drawing, top: float) -> tuple[list[str], float]:
-    """A swatch for each kind of box that occurs, and the width of it all."""
-    kinds = [kind for kind in STYLES if any(box.kind == kind for box in drawing.boxes.values())]
+    """A swatch for each style of box that occurs, and the width of it all."""
+    kinds = [kind for kind in STYLES if any(box.style == kind for box in drawing.boxes.values())]
     parts: list[str] = []
     x = 14.0
     for kind in kinds:

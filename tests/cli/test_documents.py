@@ -32,6 +32,8 @@ FINE: dict[str, list[list[str]]] = {
         ["SPEC", "--stage", "ast"],
         ["SPEC", "--stage", "plan", "--wrt", "fc.weight"],
         ["SPEC", "--format", "svg"],
+        ["SPEC", "--values"],
+        ["SPEC", "--values", "--stage", "gradient", "--wrt", "fc.weight", "--format", "svg"],
     ],
     "forward": [["SPEC"], ["SPEC", "--of", "h", "--of", "x[0:0]"]],
     "grad": [

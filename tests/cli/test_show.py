@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -78,3 +79,59 @@ def test_a_syntax_error_is_a_diagnostic(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["show", str(bad), "--stage", "ast"])
     assert (found.exit_code, found.stdout) == (1, "")
     assert "bad.gspec:2" in found.stderr
+
+
+NAN = """gspec 1
+dim N = 3
+input x: f32[N, 4] ~ normal()
+h = x -> linear(2) as fc -> relu
+z = log(h - 10)
+output y = sum(z)
+"""
+
+
+def show_text(folder: Path, *arguments: str) -> Result:
+    spec = folder / "nan.gspec"
+    spec.write_text(NAN)
+    return CliRunner().invoke(app, ["show", str(spec), *arguments])
+
+
+def test_values_are_columns_of_the_table(tmp_path: Path) -> None:
+    found = show_text(tmp_path, "--values", "--set", "N=5")
+    header, *lines = found.stdout.splitlines()
+    assert header.split()[-4:] == ["parameters", "norm", "min", "max"]
+    (z,) = (line for line in lines if line.startswith("z "))
+    assert "f32[5, 2]" in z
+    assert z.split()[-4:] == ["not", "finite", "nan", "nan"]
+    assert "inputs-drawn" in found.stderr
+
+
+def test_values_are_those_of_the_data(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.full((7, 4), 2, dtype="f4"))
+    more = ["--input", f"x={tmp_path / 'x.npy'}", "--take", "0:4", "--json"]
+    nodes = json.loads(show_text(tmp_path, "--values", *more).stdout)["result"]["nodes"]
+    (x,) = (node["values"] for node in nodes if node["names"] == ["x"])
+    assert x == [{"shape": [4, 4], "finite": True, "norm": 8.0, "min": 2.0, "max": 2.0}]
+    assert next(node["names"] for node in nodes if not node["values"][0]["finite"]) == ["z"]
+
+
+def test_values_of_a_gradient_are_drawn(tmp_path: Path) -> None:
+    found = show_text(tmp_path, "--values", "--stage", "gradient", "--wrt", "fc.weight", "--format", "svg")
+    assert found.exit_code == 0
+    assert "not finite" in found.stdout
+    assert "norm" in found.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--values", "--stage", "plan"],
+        ["--values", "--format", "gspec"],
+        ["--values", "--names"],
+        ["--take", "0:2"],
+    ],
+)
+def test_values_and_data_go_together_with_a_graph(tmp_path: Path, arguments: list[str]) -> None:
+    found = show_text(tmp_path, *arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "--values" in found.stderr

@@ -11,6 +11,7 @@ Up to `simplify` sizes are symbols; a program is made for one set of numbers.
 from __future__ import annotations
 
 import gc
+import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -154,11 +155,27 @@ def readable(graph: Graph) -> Graph:
 
 
 @_collector_at_rest()
-def assemble(graph: Graph, sizes: Mapping[str, int], backend: str) -> Program:
-    """The program that computes a simplified graph's outputs where the dims have these numbers."""
+def assemble(
+    graph: Graph,
+    sizes: Mapping[str, int],
+    backend: str,
+    *,
+    threads_from: float = math.inf,
+    fast: bool = False,
+) -> Program:
+    """The program that computes a simplified graph's outputs where the dims have these numbers.
+
+    If it takes longer than `threads_from` seconds it works on pieces of its batch in several threads.
+    With `fast` it uses compiled kernels.
+    """
     from graphspec.runtime.program import Program
 
-    return Program(graph, sizes, backend)
+    program = Program(graph, sizes, backend, fast=fast)
+    if threads_from < math.inf:
+        from graphspec.runtime.parallel import use_threads
+
+        use_threads(program, threads_from)
+    return program
 
 
 #: the only entry of a forward derivative, which belongs to no target alone

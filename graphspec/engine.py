@@ -34,6 +34,8 @@ Sizes: TypeAlias = Mapping[str, int]
 K = TypeVar("K")
 V = TypeVar("V")
 
+#: seconds from which on a program works in several threads: one that is called again and again, or once
+OFTEN, ONCE = 5e-4, 3e-2
 #: entries of each cache; the oldest goes first
 LIMIT = 256
 
@@ -93,7 +95,7 @@ class Engine:
         self._symbols: dict[Derived, frozenset[str]] = {}
         self._double: Engine | None = None
         self._binders: dict[tuple[Derived, frozenset[str], str], Binder] = {}
-        self._programs: dict[tuple[Derived, frozenset[tuple[str, int]], str], Program] = {}
+        self._programs: dict[tuple[Derived, frozenset[tuple[str, int]], str, bool], Program] = {}
 
     def derive(self, request: Request, module: Module | None = None) -> Derived:
         """The graph that answers a request."""
@@ -215,10 +217,13 @@ class Engine:
 
         return run_in_chunks(program_for, arrays, derived.axes, sizes[derived.batch], chunk, backend)
 
-    def prepare(self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str) -> Prepared:
-        """A request with everything that it needs to be run: its program, and all arrays."""
+    def prepare(
+        self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str, often: bool = False
+    ) -> Prepared:
+        """A request with everything that it needs to be run: its program (see `program`), and all arrays."""
         module, derived, sizes, arrays = self.bind(request, given, seed=seed, backend=backend)
-        return Prepared(module, derived, self.program(module, derived, sizes, backend), sizes, arrays)
+        program = self.program(module, derived, sizes, backend, often=often)
+        return Prepared(module, derived, program, sizes, arrays)
 
     def bind(self, request: Request, given: Mapping[str, Any], *, seed: int, backend: str) -> Binding:
         """A request on certain arrays, all that it needs but its program."""
@@ -418,19 +423,25 @@ class Engine:
                 _remember(self._binders, key, binder)
             return self._binders[key]
 
-    def program(self, module: Module, derived: Derived, sizes: Sizes, backend: str) -> Program:
-        """The program for these sizes; compiled once."""
+    def program(
+        self, module: Module, derived: Derived, sizes: Sizes, backend: str, *, often: bool = False
+    ) -> Program:
+        """The program for these sizes; compiled once.  One that is called `often` is made with more care."""
         with self._lock:
             used = self._sizes_used(module, derived, sizes)
-            key = (derived, frozenset(used.items()), backend)
+            key = (derived, frozenset(used.items()), backend, often)
             if key not in self._programs:
                 from graphspec.runtime import memory
+                from graphspec.runtime.fast import is_wanted
 
                 wrong = check_sizes(module, sizes, self._asked.get(derived, ()))
                 if wrong:
                     raise GraphSpecError(wrong)
                 with memory.limited(self._max_memory):
-                    program = compiler.assemble(derived.weighed(self.graph(derived), sizes), sizes, backend)
+                    graph = derived.weighed(self.graph(derived), sizes)
+                    threads_from = math.inf if not self._simplify else OFTEN if often else ONCE
+                    fast = often and self._simplify and is_wanted()
+                    program = compiler.assemble(graph, sizes, backend, threads_from=threads_from, fast=fast)
                 _remember(self._programs, key, program)
             return self._programs[key]
 

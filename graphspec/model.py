@@ -595,7 +595,7 @@ class Model:
     ) -> Ready:
         given = {**self._given(request, params, inputs), **extra}
         where = backend or backend_of(given)
-        prepared = self._engine.prepare(request, given, seed=seed, backend=where)
+        prepared = self._engine.prepare(request, given, seed=seed, backend=where, often=True)
         own = {**params, **inputs}
         as_given = all(own.get(name) is array for name, array in prepared.arrays.items())
         return Ready(prepared.derived, prepared.program, prepared.arrays, as_given)

@@ -122,6 +122,13 @@ class Op:
             return None
         return found if made == y.type.with_shape(box_shape(found.made, y.type.shape)) else None
 
+    def summed(self, *inputs: Any, **named: Any) -> Alignment:
+        """Which axes the op sums over: for each such sum, and for each input, the axis of the input, or None.
+
+        The results for pieces of the inputs, cut along the axes of one sum, add up to the result.
+        """
+        return ()
+
     def source(self, out: str, /, *inputs: Any, **named: Any) -> str:
         """A Python expression of `xp` (numpy or cupy) and the inputs.
 

@@ -99,6 +99,9 @@ class Matmul(Op):
         rows = ((x.rank - 2, None),) * (x.rank > 1)
         return (*broadcast_alignment(lead, *heads), *rows, *((None, y.rank - 1),) * (y.rank > 1))
 
+    def summed(self, x: TensorType, y: TensorType) -> Alignment:
+        return ((x.rank - 1, max(y.rank - 2, 0)),)
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         matrix, vector = Box((2, 3)), Box((3,))

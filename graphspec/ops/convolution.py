@@ -346,6 +346,9 @@ class ConvolutionWeightAdjoint(Sliding):
     def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
         return super().demand(region, y, *inputs) if self.groups == 1 else None
 
+    def summed(self, g: TensorType, x: TensorType) -> Alignment:
+        return ((0, 0),)
+
     def scratch(self, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
         return self.storage(x, self.infer(g, x), with_products=True)
 

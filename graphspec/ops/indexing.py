@@ -214,6 +214,11 @@ class ScatterAdd(Op):
             (k if k < self.axis else k - rank + g.rank if k >= end else None, *none) for k in range(rank)
         )
 
+    def summed(self, g: TensorType, *indices: TensorType) -> Alignment:
+        if any(not same_shape(index.shape, indices[0].shape) for index in indices):
+            return ()
+        return tuple((self.axis + k, *(k,) * len(indices)) for k in range(indices[0].rank))
+
     def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
         types = [v.type for v in inputs]
 

@@ -93,6 +93,9 @@ class Sum(Reduction):
     def vjp(self, gy: Value, y: Value, x: Value) -> tuple[Value]:
         return (self.spread(gy, x),)
 
+    def summed(self, x: TensorType) -> Alignment:
+        return tuple((axis,) for axis in self.axis)
+
     def source(self, out: str, x: str) -> str:
         # the libraries have their own ideas of the dtype in which to add small integers
         return f"xp.sum({x}, axis={self.axis}, keepdims={self.keepdims}, dtype={out}.dtype, out={out})"

@@ -95,15 +95,17 @@ class _Emitter:
 
     def emit(self) -> Program:
         for i, step in enumerate(self.plan.steps):
-            if self.part.steps >= PART_LINES:
+            if self.part.steps >= PART_LINES and not self.plan.cuts:
                 self.parts.append(_Part())
                 self.place = None
+            self.pause(i)
             self.step(step)
             if self.watched:
                 self.watch(i, step)
             for name in step.copies:
                 value, _ = self.plan.results[name]
                 self.copy(name, self.read(value), step.node)
+        self.pause(len(self.plan.steps))
         self.place = None
         for name, (value, is_copy) in self.plan.results.items():
             if name in self.results:
@@ -115,6 +117,15 @@ class _Emitter:
         return self.assemble()
 
     # --- steps ---
+
+    def pause(self, position: int) -> None:
+        """The breaks at a position: what the program gives there, and what it is given."""
+        for cut in self.plan.cuts:
+            if cut.before == position:
+                gives = f"yield [{', '.join(map(self.read, cut.gives))}]"
+                takes = ", ".join(self.names[value] for value in cut.takes)
+                self.line(f"[{takes}] = {gives}" if takes else gives, None)
+                self.place = None
 
     def step(self, step: Step) -> None:
         node, op = step.node, step.op
@@ -269,12 +280,13 @@ class _Emitter:
         if views:
             for text in ["", *_OWNED.splitlines()]:
                 writer.add(text)
-        inputs = list(self.input_names.values())
+        taken = {value for cut in self.plan.cuts for value in cut.takes}
+        inputs = [self.names[value] for value in self.plan.inputs.values() if value not in taken]
         returned = [(name, self.results[name]) for name in self.plan.results]
         entries = [
             f"{name!r}: owned({array})" if name in views else f"{name!r}: {array}" for name, array in returned
         ]
-        last = f"return {{{', '.join(entries)}}}"
+        last = f"{'yield' if self.plan.cuts else 'return'} {{{', '.join(entries)}}}"
         if len(self.parts) == 1:
             writer.function("bind", self.parts[0], inputs, last)
         else:

@@ -25,14 +25,15 @@ LONG = 2000
 class Linked:
     """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs in the order of the plan."""
 
-    def __init__(self, plan: Plan, backend: str) -> None:
+    def __init__(self, plan: Plan, backend: str, *, fast: bool = False) -> None:
         self.plan = plan
         self.backend = backend
+        self.fast = fast
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def bind(self, arena: Any, xp: Any) -> Run:
         """The program on an arena."""
-        return _Binding(self.plan, self.backend, arena, xp, self._functions).run
+        return _Binding(self.plan, self.backend, self.fast, arena, xp, self._functions).run
 
     def node_at(self, traceback: TracebackType | None) -> Node | None:
         """The node that was being computed when an error arose."""
@@ -51,10 +52,17 @@ class _Binding:
     """
 
     def __init__(
-        self, plan: Plan, backend: str, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]
+        self,
+        plan: Plan,
+        backend: str,
+        fast: bool,
+        arena: Any,
+        xp: Any,
+        functions: dict[str, Callable[..., Any]],
     ) -> None:
         self.plan = plan
         self.backend = backend
+        self.fast = fast
         self.arena = arena
         self.xp = xp
         self.functions = functions
@@ -110,7 +118,8 @@ class _Binding:
         if op.kernel:
             arguments = [*node.values, *node.inputs]
             scratch = [self.storage(slot) for slot in step.scratch]
-            kernel: Callable[..., Any] = partial(find_kernel(op.kernel, self.backend), self.xp)
+            found = find_kernel(op.kernel, self.backend, fast=self.fast)
+            kernel: Callable[..., Any] = partial(found, self.xp)
             if len(node.values) > 1:
                 kernel = partial(_with_several, kernel, len(node.values))
             if scratch:

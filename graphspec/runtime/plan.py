@@ -52,6 +52,31 @@ class Step:
     copies: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Cut:
+    """A break of a program before the step `before`: it gives some values, and is given some inputs."""
+
+    before: int
+    gives: tuple[Value, ...]
+    takes: tuple[Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """The stages of a program that has breaks: the number of each node's.
+
+    After stage s it gives the values `gives[s]`, and before it it is given the inputs `takes[s]`.  `numbers`
+    are the dims of numbers in it, where those of shapes are smaller: the sizes of a piece of the whole.
+    """
+
+    of: Mapping[Node, int]
+    gives: Sequence[Sequence[Value]]
+    takes: Sequence[Sequence[Value]]
+    numbers: Mapping[str, int]
+    #: what is given is looked at after the program has gone on, too
+    is_kept: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A graph laid out in time and memory.
@@ -76,6 +101,8 @@ class Plan:
     #: what all intermediate values and working storage would take without reuse
     intermediate_bytes: int = 0
     labels: Mapping[Value, str] = field(default_factory=dict)
+    #: breaks of a program that does its work in stages
+    cuts: tuple[Cut, ...] = ()
 
     @cached_property
     def input_bytes(self) -> int:
@@ -104,22 +131,26 @@ def check_rank(type: TensorType, span: Span | None) -> None:
         raise GraphSpecError(too_many_axes(type.rank, MOST_AXES, span))
 
 
-def plan(graph: Graph, env: Mapping[str, int], *, overwrite: bool = True) -> Plan:
+def plan(
+    graph: Graph, env: Mapping[str, int], *, overwrite: bool = True, stages: Stages | None = None
+) -> Plan:
     """Lay out the outputs of a graph of primitives, its dims being the numbers of `env`.
 
-    Without `overwrite` a step leaves its operands as they are, to be looked at after it.
+    Without `overwrite` a step leaves its operands as they are, to be looked at after it.  With `stages` the
+    program has breaks, at which it gives some values and is given others.
 
     Raises GraphSpecError where a size or a number of the spec does not exist for these dims.
     """
-    return _Planner(graph, env, overwrite).plan()
+    return _Planner(graph, env, overwrite, stages).plan()
 
 
 class _Planner:
     """The state of one planning; each method is a step of it, in the order of `plan`."""
 
-    def __init__(self, graph: Graph, env: Mapping[str, int], overwrite: bool) -> None:
+    def __init__(self, graph: Graph, env: Mapping[str, int], overwrite: bool, stages: Stages | None) -> None:
         self.graph = graph
         self.env = env
+        self.stages = stages
         self.overwrite = overwrite
         self.types: dict[Value, TensorType] = {}
         self.numbers: dict[Value, int | float | bool] = {}
@@ -128,10 +159,16 @@ class _Planner:
         self.known_types: dict[TensorType, TensorType] = {}
 
     def plan(self) -> Plan:
-        order = _delay(reachable(self.graph.outputs.values()))
-        steps = [(node, self.concrete_op(node)) for node in order if not self.is_given(node)]
+        steps = [(node, self.concrete_op(node)) for node in self.order() if not self.is_given(node)]
+        cuts = self.cuts(steps)
         own, results, copies = self.choose_results()
+        if self.stages is not None and self.stages.is_kept:
+            given = {self.root[value] for cut in cuts for value in cut.gives}
+            own |= {value for value in given if not isinstance(value.node.op, Input | Literal)}
         last_use = self.last_uses(steps)
+        for cut in cuts:  # what is given is looked at when the program pauses
+            for value in cut.gives:
+                last_use[self.root[value]] = max(last_use.get(self.root[value], 0), cut.before)
         scratch = [op.scratch(*(self.types[v] for v in node.inputs)) for node, op in steps]
         slots, in_place, places, arena_bytes, total = self.place(steps, scratch, own, last_use)
         return Plan(
@@ -151,7 +188,31 @@ class _Planner:
             arena_bytes,
             total,
             self.graph.labels,
+            cuts,
         )
+
+    def order(self) -> list[Node]:
+        """The nodes in the order in which they run."""
+        stages = self.stages
+        if stages is None:
+            return _delay(reachable(self.graph.outputs.values()))
+        given = [value for values in stages.gives for value in values]
+        nodes = _delay(reachable([*self.graph.outputs.values(), *given]))
+        return sorted(nodes, key=lambda node: stages.of.get(node, 0))
+
+    def cuts(self, steps: Sequence[tuple[Node, Op]]) -> tuple[Cut, ...]:
+        """The breaks: one after each stage."""
+        stages = self.stages
+        if stages is None:
+            return ()
+        takes = [*stages.takes[1:], ()]
+        found: list[Cut] = []
+        for stage, (gives, taken) in enumerate(zip(stages.gives, takes, strict=True)):
+            before = sum(1 for node, _ in steps if stages.of[node] <= stage)
+            found.append(Cut(before, tuple(gives), tuple(taken)))
+        if not stages.gives[-1]:  # the results come instead
+            found.pop()
+        return tuple(found)
 
     def is_given(self, node: Node) -> bool:
         """Take note of a node's types; whether it is an input or a number, and no step at all."""
@@ -166,7 +227,8 @@ class _Planner:
             return True
         if isinstance(node.op, Literal):
             try:
-                number = evaluate_number(node.op.value, self.env)
+                env = self.env if self.stages is None else self.stages.numbers
+                number = evaluate_number(node.op.value, env)
             except (ArithmeticError, ValueError) as error:
                 raise GraphSpecError(self.undefined(node, str(node.op.value), error)) from None
             self.numbers[value] = number

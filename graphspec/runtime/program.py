@@ -7,6 +7,7 @@ import linecache
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -18,11 +19,12 @@ from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
+from graphspec.runtime.fast import load_kernels
 from graphspec.runtime.foreign import failed, require_sound
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
 from graphspec.runtime.link import LONG, Linked
-from graphspec.runtime.plan import Plan, plan
+from graphspec.runtime.plan import Plan, Stages, plan
 
 Run = Callable[..., dict[str, Any]]
 #: called after each step of `Program.plan` with its number, its operands (arrays and numbers), its results
@@ -37,6 +39,9 @@ class Program:
     A call takes the arrays of `inputs`, of exactly these types (see `runtime.arguments`), and gives new
     arrays, by the names of the graph's outputs.  Raises GraphSpecError where the sizes need more than
     may be taken at once (see `runtime.memory`).  `watch` sees every step.
+
+    A `fast` program uses compiled kernels (see `runtime.fast`).
+    A program with `stages` is not called but played: `play` gives a generator that pauses after each stage.
     """
 
     def __init__(
@@ -46,21 +51,26 @@ class Program:
         backend: str = "numpy",
         *,
         watch: Watch | None = None,
+        stages: Stages | None = None,
+        fast: bool = False,
     ) -> None:
         self.backend: Backend = find_backend(backend)
-        self.plan: Plan = plan(graph, env, overwrite=watch is None)
+        self.fast = fast and backend == "numpy" and watch is None
+        if self.fast:
+            load_kernels()
+        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)
-        self._order = tuple(self.plan.inputs)
+        taken = {value for cut in self.plan.cuts for value in cut.takes}
+        self._order = tuple(name for name, value in self.plan.inputs.items() if value not in taken)
         self._nodes: Mapping[int, Node] = {}
         self._file = f"<graphspec program {next(_NUMBER)}>"
         self._linked: Linked | None = None
-        self._bind: Callable[[Any, Any], Run]
-        if len(self.plan.steps) > LONG and watch is None:
-            self._linked = Linked(self.plan, backend)
-            self._bind = self._linked.bind
-        else:
-            self._bind = self._compiled(watch)
+        self._watch = watch
+        if len(self.plan.steps) > LONG and watch is None and stages is None:
+            self._linked = Linked(self.plan, backend, fast=self.fast)
+        #: does the work instead, in several threads (see `runtime.parallel`)
+        self.parallel: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
         self._noting = [
             step.node for step in self.plan.steps if self.backend.name == "cupy" and step.op.kernel in NOTING
@@ -68,12 +78,15 @@ class Program:
         self._idle: dict[int, list[Run]] = {}
         self._lock = threading.Lock()
 
-    def _compiled(self, watch: Watch | None) -> Callable[[Any, Any], Run]:
-        """What the text of the program defines, compiled: `bind(arena, xp)`."""
-        program = emit(self.plan, self.backend.name, watched=watch is not None)
+    @cached_property
+    def _bind(self) -> Callable[[Any, Any], Run]:
+        """What gives a run on an arena, `bind(arena, xp)`: linked, or defined by the text of the program."""
+        if self._linked is not None:
+            return self._linked.bind
+        program = emit(self.plan, self.backend.name, watched=self._watch is not None)
         self._nodes = program.nodes
-        found = {name: find_kernel(name, self.backend.name) for name in program.kernels}
-        kernels = SimpleNamespace(**found, watch=watch)
+        found = {name: find_kernel(name, self.backend.name, fast=self.fast) for name in program.kernels}
+        kernels = SimpleNamespace(**found, watch=self._watch)
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(program.text, self._file, "exec"), namespace)
         # tracebacks show lines of the program; the entry goes when the program does
@@ -87,6 +100,11 @@ class Program:
         return emit(self.plan, self.backend.name).text
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of the arrays that a call needs, or the first stage."""
+        return self._order
+
+    @property
     def inputs(self) -> dict[str, TensorType]:
         """The types of the arrays that a call needs, by name."""
         return {name: self.plan.types[value] for name, value in self.plan.inputs.items()}
@@ -98,6 +116,8 @@ class Program:
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The results; they are the caller's own, and alias neither the inputs nor each other."""
+        if self.parallel is not None:
+            return self.parallel(inputs)
         arrays = [inputs[name] for name in self._order]
         queue = self.backend.queue()
         run = self._take(queue)
@@ -111,6 +131,10 @@ class Program:
         finally:
             with self._lock:
                 self._idle.setdefault(queue, []).append(run)
+
+    def play(self, inputs: Mapping[str, Any]) -> Played:
+        """A run of a program with stages; it must be closed."""
+        return Played(self, [inputs[name] for name in self._order])
 
     def _run_and_check(self, run: Run, arrays: list[Any]) -> dict[str, Any]:
         """Run on a device, then look at the bounds of the indices that were computed or given there."""
@@ -186,3 +210,37 @@ class Program:
             return "the program"
         labels = [self.plan.labels[value] for value in node.values if value in self.plan.labels]
         return labels[0] if labels else node.op.name
+
+
+class Played:
+    """A run that pauses after each stage, on an arena of its own until it is closed.
+
+    Its arrays are good until it goes on.
+    """
+
+    def __init__(self, program: Program, arrays: list[Any]) -> None:
+        self._program = program
+        self._queue = program.backend.queue()
+        self._run = program._take(self._queue)
+        self._arrays = arrays
+        self._steps: Any = None
+
+    def go_on(self, given: list[Any] | None = None) -> Any:
+        """The next stage, for which the program is given some arrays: what it gives after it."""
+        program = self._program
+        try:
+            with program.backend.quiet():
+                if self._steps is not None:
+                    return self._steps.send(given)
+                plain = [a if a.flags.c_contiguous else a.copy() for a in self._arrays]
+                self._steps = self._run(*plain)
+                return next(self._steps)
+        except Exception as error:
+            program._explain(error, program._node_of(error))
+
+    def close(self) -> None:
+        """Hand the arena back."""
+        if self._steps is not None:
+            self._steps.close()
+        with self._program._lock:
+            self._program._idle.setdefault(self._queue, []).append(self._run)

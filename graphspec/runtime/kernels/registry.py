@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., None])
 
 
 def kernel(name: str, backend: str = "common") -> Callable[[F], F]:
-    """Register a kernel for "numpy", for "cupy", or ("common") for both.
+    """Register a kernel for "numpy", for "cupy", or ("common") for both; "fast" is numpy with a compiler.
 
     The same function may be registered again (a cell of a notebook); another one may not take its name.
     """
@@ -41,9 +41,10 @@ def _clash(known: Callable[..., Any], new: Callable[..., Any], is_one_backend: b
     return known.__module__.partition(".")[0] != new.__module__.partition(".")[0]
 
 
-def find_kernel(name: str, backend: str) -> Callable[..., Any]:
-    """The kernel for a backend: its own, else the common one."""
-    return KERNELS.get((name, backend)) or KERNELS[name, "common"]
+def find_kernel(name: str, backend: str, *, fast: bool = False) -> Callable[..., Any]:
+    """The kernel for a backend: its own, else the common one; with `fast` a compiled one if there is one."""
+    found = KERNELS.get((name, "fast")) if fast and backend == "numpy" else None
+    return found or KERNELS.get((name, backend)) or KERNELS[name, "common"]
 
 
 def plain_kernel(name: str) -> Callable[..., Any]:

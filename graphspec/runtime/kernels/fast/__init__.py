@@ -1,0 +1,1 @@
+"""Kernels that numba compiles, for programs that are called often; each agrees with the one it replaces."""

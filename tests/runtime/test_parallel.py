@@ -1,0 +1,193 @@
+"""Pieces of a batch in several threads: what is cut where, and the same results as the whole."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import graphspec as gs
+from graphspec.diagnostics import GraphSpecError
+from graphspec.ir import verify
+from graphspec.runtime import parallel, threads
+from graphspec.runtime.parallel import ParallelProgram, use_threads
+from graphspec.runtime.pieces import cut, find_symbol
+from graphspec.runtime.program import Program
+from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
+
+HEAD = "gspec 1\ndim N = 11\ninput x: f64[N, 6] ~ normal()\n"
+MLP = f"""{HEAD}
+input label: i64[N] ~ randint(4)
+logits = x -> linear(5) as fc1 -> relu -> linear(4) as fc2
+loss nll = cross_entropy(logits, label)
+"""
+CASES = {
+    "a mean over the batch, used by every example": MLP,
+    "batch statistics": f"""{HEAD}
+h = x -> linear(5) as fc1 -> batch_norm as bn -> tanh
+loss s = mean(h ** 2)
+""",
+    "examples in a block of rows": """gspec 1
+dim B = 7, T = 3
+input x: f64[B, T, 4] ~ normal()
+h = x -> linear(8) as fc -> reshape([B * T, 8]) -> softmax(axis=-1) -> reshape([B, T, 8])
+loss s = sum(h ** 3)
+""",
+    "images": """gspec 1
+dim N = 5
+input x: f64[N, 2, 8, 8] ~ normal()
+h = x -> conv2d(3, kernel_size=3, padding=1) as c1 -> relu -> max_pool2d(2) -> flatten -> linear(2) as fc
+loss s = mean(h ** 2)
+""",
+    "a table of vectors": """gspec 1
+dim N = 9
+input ids: i64[N] ~ randint(4)
+loss s = sum(embedding(ids, 4, dim=3) as e -> tanh) + sum(e.weight ** 2)
+""",
+    "what needs the whole batch": """gspec 1
+dim N = 8
+input x: f64[N, 3] ~ normal()
+h = x -> linear(3) as fc
+g = h @ transpose(h)
+loss s = mean(tanh(g)) + max(h) + mean(cumsum(h, axis=0))
+""",
+    "a batch that does not lead": """gspec 1
+dim N = 6
+input x: f64[N, 4] ~ normal()
+input y: f64[4, N] ~ normal()
+h = tanh(transpose(x) * y)
+loss s = sum(h @ x)
+""",
+    "numbers that are sizes": """gspec 1
+dim N = 10
+input x: f64[N, 2] ~ normal()
+loss s = sum(x ** 2 * N) / (N + 1) + sum(exp(x) / N)
+""",
+}
+
+
+def whole_program(text, **settings):
+    """A program of a spec's gradients, and its arrays."""
+    model = gs.loads(text, dtype="f64", **settings)
+    inputs = model.draw(seed=1)
+    params = model.init(seed=0, inputs=inputs)
+    kinds = ("input", "param")
+    targets = [name for name, t in model.names().items() if model.kind(name) in kinds and t.startswith("f")]
+    step = model.compile(targets)
+    step(params, inputs)
+    program = list(model._engine._programs.values())[-1]  # the first may be that of the initial values
+    arrays = {name: array for name, array in {**params, **inputs}.items() if name in program.needs}
+    program.parallel = None
+    return program, arrays
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
+def test_pieces_give_what_the_whole_gives(text, parts):
+    program, arrays = whole_program(text, mode="train")
+    pieces = cut(program.plan.graph, find_symbol(program.plan.graph))
+    assert pieces is not None
+    for side in (pieces.pieces, pieces.once):
+        verify(side.graph)
+    found = ParallelProgram(pieces, program.plan.env, parts)(arrays)
+    expected = program(arrays)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
+        np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
+
+
+def test_everything_but_what_is_summed_is_done_in_pieces():
+    program, _ = whole_program(MLP)
+    pieces = cut(program.plan.graph, "N")
+    once = {s.op.name for s in program.plan.steps if s.node not in pieces.done_in_pieces and not s.op.is_view}
+    assert once == {"div"}
+    assert pieces.count == 2
+
+
+def test_a_graph_without_a_batch_is_not_cut():
+    program, _ = whole_program("gspec 1\ninput x: f64[6] ~ normal()\nloss s = sum(linear(x, 3) as fc)\n")
+    assert find_symbol(program.plan.graph) is None
+
+
+def test_results_are_the_callers_own():
+    program, arrays = whole_program(MLP)
+    run = ParallelProgram(cut(program.plan.graph, "N"), program.plan.env, 2)
+    first = run(arrays)
+    kept = {name: array.copy() for name, array in first.items()}
+    second = run(arrays)
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, kept[name])
+        np.testing.assert_array_equal(second[name], kept[name])
+        assert not np.may_share_memory(array, second[name])
+        assert not any(np.may_share_memory(array, given) for given in arrays.values())
+
+
+def test_many_callers_at_once():
+    program, arrays = whole_program(MLP)
+    run = ParallelProgram(cut(program.plan.graph, "N"), program.plan.env, 3)
+    expected = run(arrays)
+    wrong = []
+
+    def call():
+        for _ in range(20):
+            found = run(arrays)
+            if any(not np.array_equal(found[name], array) for name, array in expected.items()):
+                wrong.append(found)
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not wrong
+
+
+def test_a_mistake_in_a_piece_is_shown_where_it_was_made():
+    text = "gspec 1\ndim N = 6\ninput ids: i64[N] ~ randint(4)\nloss s = sum(embedding(ids, 4, dim=3) as e)\n"
+    program, arrays = whole_program(text)
+    run = ParallelProgram(cut(program.plan.graph, "N"), program.plan.env, 2)
+    with pytest.raises(GraphSpecError, match="9"):
+        run({**arrays, "ids": np.array([0, 1, 2, 3, 9, 0])})
+    assert run(arrays).keys() == program(arrays).keys()
+
+
+def test_threads_are_used_where_there_is_much_to_do(monkeypatch):
+    monkeypatch.setenv("GRAPHSPEC_THREADS", "2")
+    program, _ = whole_program(MLP)
+    use_threads(program, threshold=1.0)
+    assert program.parallel is None
+    monkeypatch.setattr(parallel, "STAGE", 0.0)
+    use_threads(program, threshold=0.0)
+    assert program.parallel is not None
+
+
+def test_the_number_of_threads_is_the_users(monkeypatch):
+    monkeypatch.setenv("GRAPHSPEC_THREADS", "3")
+    assert count_threads() == 3
+    monkeypatch.setenv("GRAPHSPEC_THREADS", "")
+    with blas_in_one_thread():
+        assert count_threads() == 1
+
+
+def test_the_blas_has_its_threads_back():
+    before = [library.num_threads for library in threads._libraries()]
+    with blas_in_one_thread(), blas_in_one_thread():
+        assert all(library.num_threads == 1 for library in threads._libraries())
+    assert [library.num_threads for library in threads._libraries()] == before
+
+
+def test_tasks_run_in_threads_and_their_first_error_is_raised():
+    found = run_together([threading.get_ident] * 3)
+    assert found[0] == threading.get_ident()
+    assert len(set(found)) == 3
+    with pytest.raises(ZeroDivisionError):
+        run_together([lambda: 1, lambda: 1 // 0, lambda: {}[0]])
+    assert run_together([lambda: 1, lambda: 2]) == [1, 2]
+
+
+def test_a_program_in_stages_keeps_what_it_gave_while_it_pauses():
+    program, arrays = whole_program(CASES["batch statistics"], mode="train")
+    run = ParallelProgram(cut(program.plan.graph, "N"), program.plan.env, 1)
+    for name, array in program(arrays).items():
+        np.testing.assert_allclose(run(arrays)[name], array, rtol=1e-12)
+    assert isinstance(program, Program)

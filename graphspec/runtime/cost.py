@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from graphspec.ir import Op, TensorType
+from graphspec.ir import Input, Literal, Node, Op, TensorType, evaluate
 from graphspec.runtime.plan import Plan, Step, nbytes
 
 #: what a core does in a second: of products of matrices, and of bytes that pass through it; and a call
@@ -32,12 +32,18 @@ def moved(step: Step, plan: Plan) -> int:
     return sum(map(nbytes, step.types)) + sum(nbytes(plan.types[value]) for value in step.node.inputs)
 
 
-def seconds(step: Step, plan: Plan) -> float:
-    """About how long a step takes on one core."""
-    if step.op.is_view:
+def seconds(node: Node, env: Mapping[str, int]) -> float:
+    """About how long a node takes on one core where the dims have these numbers."""
+    if node.op.is_view or isinstance(node.op, Input | Literal):
         return 0.0
-    work = flops(step.op, [plan.types[value] for value in step.node.inputs], step.types[0])
-    return CALL + work / FLOPS + moved(step, plan) / BYTES
+    operands = [_known(value.type, env) for value in node.inputs]
+    results = [_known(type, env) for type in node.types]
+    work = flops(node.op, operands, results[0])
+    return CALL + work / FLOPS + sum(map(nbytes, (*operands, *results))) / BYTES
+
+
+def _known(type: TensorType, env: Mapping[str, int]) -> TensorType:
+    return type.with_shape(tuple(evaluate(size, env) for size in type.shape))
 
 
 def _size(type: TensorType) -> int:

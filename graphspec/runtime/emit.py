@@ -16,7 +16,9 @@ from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.ir import DType, Node, Op, TensorType, Value
+from graphspec.ops.fused import Fused
 from graphspec.runtime.layout import find_strides, is_ready_for_blas
+from graphspec.runtime.loops import loop
 from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 
 #: lines of steps per function: Python compiles very long functions slowly
@@ -46,6 +48,8 @@ class Program:
     inputs: tuple[str, ...]
     kernels: tuple[str, ...]
     nodes: dict[int, Node]
+    #: compiled loops: their names among the kernels, by their texts
+    loops: dict[str, str]
 
 
 def emit(plan: Plan, backend: str = "numpy", *, watched: bool = False) -> Program:
@@ -70,6 +74,7 @@ class _Part:
     bound: set[Value] = field(default_factory=set)
     needs: dict[str, None] = field(default_factory=dict)
     makes: dict[str, None] = field(default_factory=dict)
+    shaped: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
 
 
 class _Emitter:
@@ -79,6 +84,7 @@ class _Emitter:
         self.watched = watched
         self.namer = Namer()
         self.kernels: dict[str, None] = {}
+        self.loops: dict[str, str] = {}
         self.input_names = {name: self.namer.name(name) for name in plan.inputs}
         self.names: dict[Value, str] = {v: self.input_names[n] for n, v in plan.inputs.items()}
         self.ops = {step.node: step.op for step in plan.steps}
@@ -135,8 +141,10 @@ class _Emitter:
         self.comment(node)
         outs = [self.out(value, type, node) for value, type in zip(node.values, step.types, strict=True)]
         out = outs[0] if len(outs) == 1 else f"({', '.join(outs)})"
-        operands = [self.operand(value, op) for value in node.inputs]
-        if op.name == "matmul" and self.is_direct(step):
+        operands = [self.operand(value, op) for value in node.inputs] if not isinstance(op, Fused) else []
+        if isinstance(op, Fused):
+            self.loop(step, op, outs)
+        elif op.name == "matmul" and self.is_direct(step):
             self.line(f"xp.matmul({', '.join(operands)}, out={out})", node)
         elif op.kernel:
             self.kernels[op.kernel] = None
@@ -147,6 +155,35 @@ class _Emitter:
         else:
             self.line(self.source(op, out, *operands), node)
         self.part.steps += 1
+
+    def loop(self, step: Step, op: Fused, outs: list[str]) -> None:
+        """The call of a compiled loop, which takes its arrays without axes of size 1."""
+        inputs = step.node.inputs
+        types = [self.plan.types[value] for value in inputs]
+        numbers = {k: self.plan.numbers[v] for k, v in enumerate(inputs) if v in self.plan.numbers}
+        made = loop(op, types, [self.strides[v] for v in inputs], numbers)
+        name = self.loops.setdefault(made.text, f"loop_{len(self.loops) + 1}")
+        arguments = [
+            self.shaped(out, value, shape)
+            for out, value, shape in zip(outs, step.node.values, made.results, strict=True)
+        ]
+        for value, shape in zip(inputs, made.operands, strict=True):
+            if shape is not None:
+                arguments.append(self.shaped(self.read(value), value, shape))
+        arguments += [self.scratch(slot, step.node) for slot in step.scratch]
+        self.line(f"kernels.{name}({', '.join(arguments)})", step.node)
+
+    def shaped(self, array: str, value: Value, shape: tuple[int, ...]) -> str:
+        """An array in another shape, set up once where it is the same array at each call."""
+        if shape == self.plan.types[value].shape:
+            return array
+        text = f"{array}.reshape({text_of(shape)})"
+        if value not in self.part.bound:
+            return text
+        if (array, shape) not in self.part.shaped:
+            name = self.part.shaped[array, shape] = self.namer.name(f"{array}_flat")
+            self.part.setup.append((f"{name} = {text}", value.node))
+        return self.part.shaped[array, shape]
 
     def is_direct(self, step: Step) -> bool:
         """Whether a product of matrices is one call of numpy, which gives it to the BLAS as it is."""
@@ -295,7 +332,9 @@ class _Emitter:
                 end = last if i == len(self.parts) - 1 else f"return [{', '.join(gives)}]"
                 writer.function(f"part_{i + 1}", part, list(part.needs), end)
             self.chain(writer, inputs)
-        return Program(writer.text(), tuple(self.plan.inputs), tuple(self.kernels), writer.nodes)
+        return Program(
+            writer.text(), tuple(self.plan.inputs), tuple(self.kernels), writer.nodes, self.loops
+        )
 
     def gives(self, i: int) -> list[str]:
         """The arrays of part i that later parts read."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from graphspec.ir import Node, Value
+from graphspec.ir import Graph, Node, Value
 from graphspec.runtime.cost import seconds
 from graphspec.runtime.pieces import Pieces, Place, Side, cut, find_symbol
-from graphspec.runtime.plan import Plan, Stages
+from graphspec.runtime.plan import Stages
 from graphspec.runtime.program import Played, Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
 
@@ -30,22 +30,24 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
     """
     if program.backend.name != "numpy":
         return
-    cost = {step.node: seconds(step, program.plan) for step in program.plan.steps}
+    cost = {node: seconds(node, program.plan.env) for node in program.graph.nodes}
     if sum(cost.values()) < threshold:
         return
     threads = count_threads() if threads is None else threads
-    pieces = find_pieces(program.plan, cost, threads) if threads > 1 else None
+    pieces = find_pieces(program.graph, program.plan.env, cost, threads) if threads > 1 else None
     if pieces is not None:
         program.parallel = ParallelProgram(pieces, program.plan.env, threads, fast=program.fast)
 
 
-def find_pieces(whole: Plan, cost: Mapping[Node, float], threads: int) -> Pieces | None:
-    """The pieces of a program whose steps cost so many seconds, if that is well spent."""
+def find_pieces(
+    whole: Graph, env: Mapping[str, int], cost: Mapping[Node, float], threads: int
+) -> Pieces | None:
+    """The pieces of a graph whose nodes cost so many seconds, if that is well spent."""
     total = sum(cost.values())
-    symbol = find_symbol(whole.graph)
-    if symbol is None or whole.env[symbol] < 2 * threads:
+    symbol = find_symbol(whole)
+    if symbol is None or env[symbol] < 2 * threads:
         return None
-    found = cut(whole.graph, symbol)
+    found = cut(whole, symbol)
     if found is None:
         return None
     in_pieces = sum(cost[node] for node in found.done_in_pieces if node in cost)

@@ -23,6 +23,7 @@ from graphspec.runtime.fast import load_kernels
 from graphspec.runtime.foreign import failed, require_sound
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
+from graphspec.runtime.fusing import fuse_loops
 from graphspec.runtime.link import LONG, Linked
 from graphspec.runtime.plan import Plan, Stages, plan
 
@@ -56,8 +57,11 @@ class Program:
     ) -> None:
         self.backend: Backend = find_backend(backend)
         self.fast = fast and backend == "numpy" and watch is None
+        #: what it computes, before anything was fused
+        self.graph = graph
         if self.fast:
             load_kernels()
+            graph, stages = fuse_loops(graph, env, stages)
         self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)
@@ -86,6 +90,10 @@ class Program:
         program = emit(self.plan, self.backend.name, watched=self._watch is not None)
         self._nodes = program.nodes
         found = {name: find_kernel(name, self.backend.name, fast=self.fast) for name in program.kernels}
+        if program.loops:
+            from graphspec.runtime.compiled import compiled
+
+            found |= {name: compiled(text) for text, name in program.loops.items()}
         kernels = SimpleNamespace(**found, watch=self._watch)
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(program.text, self._file, "exec"), namespace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphspec.ir import Op, TensorType
+from graphspec.ir import DType, Op, Size, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,23 @@ class Member:
 
     op: Op
     inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Position(Op):
+    """y[..., i, ...] = i along one axis: how far an element is along it.  Only a member of a group.
+
+    Shapes: -> y[shape], whose other axes are of size 1.
+    """
+
+    axis: int
+    shape: tuple[Size, ...]
+    name = "position"
+    field_names = ("axis", "shape")
+    is_internal = True
+
+    def infer(self) -> TensorType:
+        return TensorType(DType.I64, self.shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -17,7 +17,7 @@ _LOCK = threading.Lock()
 _HEADER = '''"""A loop that graphspec wrote; it may be deleted at any time."""
 from math import inf, nan
 from numba import njit
-from numpy import float32, float64
+from numpy import float32, float64, int32, int64
 from graphspec.runtime.kernels.fast.functions import *
 '''
 _DECORATOR = '@njit(nogil=True, cache={cache}, fastmath={{"contract"}}, error_model="numpy")\n'
@@ -54,7 +54,11 @@ def compiled(text: str) -> Callable[..., None]:
 def cache_folder() -> Path | None:
     """Where loops are kept: below `GRAPHSPEC_CACHE`, else the user's own cache; None if it is not writable."""
     asked = os.environ.get("GRAPHSPEC_CACHE")
-    base = Path(asked) if asked else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphspec"
+    base = (
+        Path(asked)
+        if asked
+        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphspec"
+    )
     folder = base / "loops"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

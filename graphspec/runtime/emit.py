@@ -332,9 +332,7 @@ class _Emitter:
                 end = last if i == len(self.parts) - 1 else f"return [{', '.join(gives)}]"
                 writer.function(f"part_{i + 1}", part, list(part.needs), end)
             self.chain(writer, inputs)
-        return Program(
-            writer.text(), tuple(self.plan.inputs), tuple(self.kernels), writer.nodes, self.loops
-        )
+        return Program(writer.text(), tuple(self.plan.inputs), tuple(self.kernels), writer.nodes, self.loops)
 
     def gives(self, i: int) -> list[str]:
         """The arrays of part i that later parts read."""

@@ -9,13 +9,12 @@ from graphspec.runtime.link import LONG
 from graphspec.runtime.loops import accepts
 from graphspec.runtime.plan import Stages
 from graphspec.transforms.fuse import Style, fuse
+from graphspec.transforms.unpack_products import unpack_products
 
 LOOPS = Style(lambda op, operands, result: accepts(op, operands, result), is_compiled=True)
 
 
-def fuse_loops(
-    graph: Graph, env: Mapping[str, int], stages: Stages | None
-) -> tuple[Graph, Stages | None]:
+def fuse_loops(graph: Graph, env: Mapping[str, int], stages: Stages | None) -> tuple[Graph, Stages | None]:
     """The graph with groups that are compiled as loops, and its stages, whose values are others then.
 
     A program of very many steps is left as it is: it would wait for the compiler too long.
@@ -23,7 +22,7 @@ def fuse_loops(
     if len(graph.nodes) > LONG:
         return graph, stages
     if stages is None:
-        return fuse(graph, env, LOOPS)[0], None
+        return fuse(unpack_products(graph, env), env, LOOPS)[0], None
     given = {f"{s} gives {i}": v for s, gives in enumerate(stages.gives) for i, v in enumerate(gives)}
     whole = Graph({**graph.outputs, **given}, graph.names)
     fused, became = fuse(whole, env, LOOPS, stages.of)

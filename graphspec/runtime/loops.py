@@ -19,7 +19,8 @@ from math import inf, isnan
 from typing import TypeAlias
 
 from graphspec.ir import DType, Op, TensorType
-from graphspec.ops.fused import Fused
+from graphspec.ops.comparison import Where
+from graphspec.ops.fused import Fused, Position
 from graphspec.ops.phases import Phases, is_cheap, needed_in, phases
 from graphspec.ops.reduction import Reduction, Sum
 
@@ -59,7 +60,8 @@ def accepts(op: Op, operands: Sequence[TensorType], result: TensorType) -> bool:
 
     if isinstance(op, Reduction):
         return result.dtype in (DType.F32, DType.F64) and operands[0].dtype is result.dtype
-    if result.dtype not in (DType.F32, DType.F64, DType.BOOL):
+    is_choice = isinstance(op, Where) and result.dtype is DType.I64
+    if result.dtype not in (DType.F32, DType.F64, DType.BOOL) and not is_choice:
         return False
     if any(t.dtype is DType.F16 for t in operands):
         return False
@@ -102,7 +104,13 @@ class _Writer:
         for j, _ in enumerate(self.found.kept):
             inner = tuple(a in op.inner for a in range(len(op.domain)))
             self.arrays[f"b{j}"] = self.plain(inner)
+        self.counted = {m.op.axis for m in op.members if isinstance(m.op, Position)}
         self.axes = self.collapsed()
+        self.positions = {
+            k: next(g for g, group in enumerate(self.axes) if m.op.axis in group)
+            for k, m in enumerate(op.members, start=self.n)
+            if isinstance(m.op, Position)
+        }
         self.result_of = {k + self.n: f"r{j}" for j, k in enumerate(op.results)}
         self.buffer_of = {k: f"b{j}" for j, k in enumerate(self.found.kept)}
 
@@ -147,7 +155,7 @@ class _Writer:
 
     def continue_each_other(self, k: int, after: int) -> bool:
         """Whether one step along axis k is a whole length along the next, in every array."""
-        if (k in self.op.inner) != (after in self.op.inner):
+        if (k in self.op.inner) != (after in self.op.inner) or not self.counted.isdisjoint((k, after)):
             return False
         for array in self.arrays.values():
             if array.present[k] != array.present[after]:
@@ -240,6 +248,8 @@ class _Writer:
         for k, member in enumerate(op.members, start=n):
             if self.found.phase[k] != p or self.found.is_full[k] or k in self.found.finals:
                 continue
+            if k in self.positions:
+                continue
             if k not in self.found.rows:
                 inputs = [self.row_value(i, depth) for i in member.inputs]
                 self.add(depth, f"v{k} = {member.op.element(*inputs)}")
@@ -253,6 +263,8 @@ class _Writer:
             return number_text(self.numbers[i], self.types[i].dtype)
         if i in self.row_values:
             return self.row_values[i]
+        if i in self.positions:
+            return f"i{self.positions[i]}"
         assert i < self.n, "a row's member needs a whole row"
         self.add(depth, f"x{i} = {self.at(f'a{i}')}")
         return f"x{i}"
@@ -324,7 +336,7 @@ class _Writer:
             if k in known:
                 todo.pop()
                 continue
-            made = self.simple(k, p, known)
+            made = self.simple(k, p)
             if made is None:
                 missing = [i for i in self.op.members[k - self.n].inputs if i not in known]
                 if missing:
@@ -340,12 +352,14 @@ class _Writer:
             todo.pop()
         return known[k]
 
-    def simple(self, k: int, p: int, known: Mapping[int, str]) -> str | None:
+    def simple(self, k: int, p: int) -> str | None:
         """A value that need not be worked out: a number, an array's element, a row's number; else None."""
         if k in self.numbers:
             return number_text(self.numbers[k], self.types[k].dtype)
         if k < self.n:
             return self.at(f"a{k}")
+        if k in self.positions:
+            return f"i{self.positions[k]}"
         if k in self.row_values:
             return self.row_values[k]
         if self.found.phase[k] < p:
@@ -362,7 +376,7 @@ def number_text(number: Number, dtype: DType) -> str:
     if dtype is DType.BOOL:
         return repr(bool(number))
     if dtype.is_integer:
-        return repr(int(number))
+        return f"{dtype.array_name}({int(number)})"
     value = float(number)
     text = "nan" if isnan(value) else ("inf" if value > 0 else "-inf") if abs(value) == inf else repr(value)
     return f"{dtype.array_name}({text})"

@@ -9,6 +9,7 @@ from math import prod
 from typing import TypeAlias
 
 from graphspec.ir import (
+    DType,
     Graph,
     Input,
     Literal,
@@ -21,12 +22,15 @@ from graphspec.ir import (
     made_at,
     with_inputs,
 )
-from graphspec.ops.fused import Fused, Member
+from graphspec.ops.construction import Arange
+from graphspec.ops.fused import Fused, Member, Position
 from graphspec.ops.reduction import Max, Min, Reduction, Sum
 
 Shape: TypeAlias = "tuple[int, ...]"
 #: members of one group at the most: what a compiler digests in a second or so
 LARGEST = 48
+#: members that a group works out again to save storing one value
+MOST_BORROWED = 6
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,11 @@ class _Fuser:
         self.env = env
         self.style = style
         self.stages = stages
+        self.users: dict[Node, list[Node]] = {}
         self.shapes: dict[TensorType, Shape] = {}
         self.group_of: dict[Node, _Group] = {}
         self.groups: list[_Group] = []
+        self.readers: dict[Value, _Group] = {}  # by an operand of full size, the last group that reads it
 
     def run(self) -> tuple[Graph, dict[Value, Value]]:
         order = self.order()
@@ -107,8 +113,10 @@ class _Fuser:
     def order(self) -> list[Node]:
         """The nodes in topological order, what may be fused as early as it can be, what views it late."""
         nodes = self.graph.nodes
+        self.outputs = set(self.graph.outputs.values())
         waiting = {node: len(set(v.node for v in node.inputs)) for node in nodes}
-        users: dict[Node, list[Node]] = {node: [] for node in nodes}
+        users = self.users
+        users.update((node, []) for node in nodes)
         for node in nodes:
             for above in {v.node for v in node.inputs}:
                 users[above].append(node)
@@ -150,6 +158,10 @@ class _Fuser:
                 self.close(node)
                 return True
         self.close(node)
+        for value in node.inputs:  # somebody passes over the same elements already
+            group = self.readers.get(value)
+            if group in self.groups and not group.is_closed and self.fits(node, [group]):
+                return True
         return self.begin(node)
 
     def begin(self, node: Node) -> bool:
@@ -192,6 +204,9 @@ class _Fuser:
         self.groups.append(merged)
         for member in merged.nodes:
             self.group_of[member] = merged
+            for value in member.inputs:
+                if self.readers.get(value) in groups:
+                    self.readers[value] = merged
         return True
 
     def admit(self, node: Node, group: _Group) -> bool:
@@ -206,7 +221,11 @@ class _Fuser:
                 return False
             axes = tuple(k for k in node.op.axis if group.domain[k] != 1)
             is_row = node.op.keepdims and len(shape) == len(group.domain) and _is_run(axes, group.domain)
-            if is_row and group.inner in (None, axes) and all(_agree(s, axes, group.domain) for s in group.sums):
+            if (
+                is_row
+                and group.inner in (None, axes)
+                and all(_agree(s, axes, group.domain) for s in group.sums)
+            ):
                 group.inner = axes
             elif isinstance(node.op, Sum) and _is_summable(axes, group):
                 group.finals.add(node)
@@ -217,6 +236,9 @@ class _Fuser:
             return False
         group.nodes.append(node)
         self.group_of[node] = group
+        for value in node.inputs:
+            if self.shape(value) == group.domain:
+                self.readers[value] = group
         return True
 
     def is_seen(self, value: Value, group: _Group) -> bool:
@@ -236,18 +258,22 @@ class _Fuser:
                 group.is_closed = True
 
     def pays(self, group: _Group) -> bool:
-        return len(group.nodes) > 1
+        """Whether a group is worth a loop: array libraries repeat small operands one short run at a time."""
+        if len(group.nodes) > 1:
+            return True
+        node = group.nodes[0]
+        shapes = [self.shape(v) for v in node.inputs]
+        return self.style.is_compiled and any(prod(s) != 1 and s != group.domain for s in shapes)
 
     # --- the new graph ---
 
     def rebuilt(self, order: list[Node], groups: list[_Group]) -> tuple[Graph, dict[Value, Value]]:
-        of_group = {node: group for group in groups for node in group.nodes}
-        last = {group.nodes[-1]: group for group in groups}
+        of_group = self.of_group = {node: group for group in groups for node in group.nodes}
         position = {node: i for i, node in enumerate(order)}
+        last = {max(group.nodes, key=position.__getitem__): group for group in groups}
         for group in groups:
-            group.nodes.sort(key=position.__getitem__)
-            last[group.nodes[-1]] = group
-        leaving = self.leaving(of_group)
+            self.borrow(group, of_group, position)
+        leaving = self.leaving(of_group, groups)
         rewriter = Rewriter()
         for node in order:
             group = of_group.get(node)
@@ -257,41 +283,109 @@ class _Fuser:
                     with made_at(node.origin):
                         made = with_inputs(node, inputs).values
                     rewriter.mapping.update(zip(node.values, made, strict=True))
-            elif node is group.nodes[-1]:
+            elif last.get(node) is group:
                 self.replace(group, leaving, rewriter)
         outputs = {name: rewriter(v) for name, v in self.graph.outputs.items()}
         gone = {n.values[0] for n in of_group if n.values[0] not in rewriter.mapping}
         names = {name: rewriter(v) for name, v in self.graph.names.items() if v not in gone}
         return Graph(outputs, names), rewriter.mapping
 
-    def leaving(self, of_group: Mapping[Node, _Group]) -> set[Value]:
+    def borrow(self, group: _Group, of_group: Mapping[Node, _Group], position: Mapping[Node, int]) -> None:
+        """Let a group work out again what another one would have to store for it, where that is little work.
+
+        It must be made of numbers, rows, and at most one value of full size that is stored in any case.
+        """
+        own = set(group.nodes)
+        read = {v for node in group.nodes for v in node.inputs if v.node not in own}
+        for value in sorted(read, key=lambda v: position[v.node]):
+            if (
+                value.node not in of_group
+                or self.shape(value) != group.domain
+                or not self.is_private(value, of_group)
+            ):
+                continue
+            nodes = self.recipe(value, of_group)
+            made = {n.values[0] for n in nodes}
+            leaves = {v for n in nodes for v in n.inputs if v not in made}
+            full = {v for v in leaves if self.shape(v) == group.domain}
+            if nodes and len(full - read) <= 1 and all(self.is_seen(v, group) for v in leaves):
+                group.nodes += [n for n in nodes if n not in own]
+                own.update(nodes)
+        group.nodes.sort(key=position.__getitem__)
+
+    def is_private(self, value: Value, of_group: Mapping[Node, _Group]) -> bool:
+        """Whether only groups use a value."""
+        if value in self.outputs:
+            return False
+        return all(user in of_group for user in self.users[value.node])
+
+    def recipe(self, value: Value, of_group: Mapping[Node, _Group]) -> list[Node]:
+        """The nodes that make a value from what is stored in any case; none where that is too much work."""
+        found: list[Node] = []
+        todo = [value]
+        while todo:
+            node = todo.pop().node
+            if node in found:
+                continue
+            text = node.op.element(*[f"x{i}" for i in range(len(node.inputs))])
+            if not text or "(" in text.strip("()") or len(found) == MOST_BORROWED:
+                return []
+            found.append(node)
+            for v in node.inputs:
+                if v.node in of_group and self.shape(v) == self.shape(value) and self.is_private(v, of_group):
+                    todo.append(v)
+        return found
+
+    def leaving(self, of_group: Mapping[Node, _Group], groups: list[_Group]) -> set[Value]:
         """The values that somebody outside their group uses."""
         found = set(self.graph.outputs.values())
         for node in self.graph.nodes:
-            for value in node.inputs:
-                if of_group.get(node) is not of_group.get(value.node):
-                    found.add(value)
+            if node not in of_group:
+                found.update(node.inputs)
+        for group in groups:
+            own = set(group.nodes)
+            found.update(v for node in group.nodes for v in node.inputs if v.node not in own)
         return found
 
     def replace(self, group: _Group, leaving: set[Value], rewriter: Rewriter) -> None:
         own = set(group.nodes)
         operands: dict[Value, int] = {}
+        positions: dict[Value, Position] = {}
         for node in group.nodes:
             for value in node.inputs:
                 if value.node not in own:
-                    operands.setdefault(value, len(operands))
+                    along = self.style.is_compiled and self.position(value, group)
+                    if along:
+                        positions[value] = along
+                    else:
+                        operands.setdefault(value, len(operands))
         place = dict(operands)
         members: list[Member] = []
+        for value, along in positions.items():
+            members.append(Member(along, ()))
+            place[value] = len(operands) + len(members) - 1
         for node in group.nodes:
             members.append(Member(node.op, tuple(place[v] for v in node.inputs)))
             place[node.values[0]] = len(operands) + len(members) - 1
-        results = [k for k, node in enumerate(group.nodes) if node.values[0] in leaving]
+        nodes = [n for n in group.nodes if self.of_group[n] is group and n.values[0] in leaving]
+        results = [place[n.values[0]] - len(operands) for n in nodes]
         inner = group.inner if group.inner is not None else _default_rows(group)
         op = Fused(tuple(members), tuple(results), group.domain, inner, self.style.is_compiled)
-        with made_at(group.nodes[results[-1]].origin):
+        with made_at(nodes[-1].origin):
             made = Node(op, tuple(rewriter(v) for v in operands))
-        for k, value in zip(results, made.values, strict=True):
-            rewriter.mapping[group.nodes[k].values[0]] = value
+        for node, value in zip(nodes, made.values, strict=True):
+            rewriter.mapping[node.values[0]] = value
+
+    def position(self, value: Value, group: _Group) -> Position | None:
+        """Of an operand that counts along one axis of the domain: 0, 1, 2, ..., as a member."""
+        node = value.node
+        while node.op.name == "reshape":
+            node = node.inputs[0].node
+        if not isinstance(node.op, Arange) or value.dtype is not DType.I64:
+            return None
+        shape = (1,) * (len(group.domain) - len(value.shape)) + value.type.shape
+        axes = [k for k, size in enumerate(shape) if evaluate(size, self.env) != 1]
+        return Position(axes[0], shape) if len(axes) == 1 else None
 
     def shape(self, value: Value) -> Shape:
         found = self.shapes.get(value.type)

@@ -141,7 +141,7 @@ class Op:
         """What `source` says, as numpy does it with the least ado."""
         return self.source(out, *inputs)
 
-    def element(self, *inputs: str, **named: str) -> str:
+    def element(self, *inputs: Any, **named: Any) -> str:
         """Of an elementwise op: one element of the result as a Python expression of those of the inputs.
 
         For compiled loops (see `runtime.loops`); empty where an op has none.

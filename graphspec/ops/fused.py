@@ -72,6 +72,10 @@ class Fused(Op):
         return replace(self, members=tuple(Member(m.op.at(env), m.inputs) for m in self.members))
 
     def scratch(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if not self.is_compiled:
+            from graphspec.ops.blocks import blocks
+
+            return blocks(self, inputs).buffers
         from graphspec.ops.phases import phases
 
         found = phases(self, inputs)

@@ -17,6 +17,7 @@ from typing import Any
 from graphspec.diagnostics import Span
 from graphspec.ir import DType, Node, Op, TensorType, Value
 from graphspec.ops.fused import Fused
+from graphspec.runtime.fused import block_lines
 from graphspec.runtime.layout import find_strides, is_ready_for_blas
 from graphspec.runtime.loops import loop
 from graphspec.runtime.plan import Plan, Slot, Step, nbytes
@@ -24,7 +25,7 @@ from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 #: lines of steps per function: Python compiles very long functions slowly
 PART_LINES = 1000
 #: what the text itself calls something
-RESERVED = frozenset({"arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned"})
+RESERVED = frozenset({"r", "b", "arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned"})
 _COMMENT_WIDTH = 88
 
 _OWNED = '''
@@ -143,7 +144,7 @@ class _Emitter:
         out = outs[0] if len(outs) == 1 else f"({', '.join(outs)})"
         operands = [self.operand(value, op) for value in node.inputs] if not isinstance(op, Fused) else []
         if isinstance(op, Fused):
-            self.loop(step, op, outs)
+            self.loop(step, op, outs) if op.is_compiled else self.blocks(step, op, outs)
         elif op.name == "matmul" and self.is_direct(step):
             self.line(f"xp.matmul({', '.join(operands)}, out={out})", node)
         elif op.kernel:
@@ -172,6 +173,40 @@ class _Emitter:
                 arguments.append(self.shaped(self.read(value), value, shape))
         arguments += [self.scratch(slot, step.node) for slot in step.scratch]
         self.line(f"kernels.{name}({', '.join(arguments)})", step.node)
+
+    def blocks(self, step: Step, op: Fused, outs: list[str]) -> None:
+        """A group of ops, block by block."""
+        node = step.node
+        types = [self.plan.types[value] for value in node.inputs]
+        numbers = [self.plan.numbers.get(value) for value in node.inputs]
+        names = [self.read(value) for value in node.inputs]
+        buffers = [self.scratch(slot, node) for slot in step.scratch]
+        of_name = dict(zip(names, zip(numbers, types, strict=True), strict=True))
+
+        def call(member: Op, out: str, operands: Sequence[str], _: Sequence[TensorType]) -> str:
+            if member.kernel or member.reads_numbers:
+                operands = [
+                    o if o not in of_name or of_name[o][0] is None else number_text(of_name[o][0], of_name[o][1].dtype)
+                    for o in operands
+                ]
+            if not member.kernel:
+                return self.source(member, out, *operands)
+            self.kernels[member.kernel] = None
+            return f"kernels.{member.kernel}({', '.join(['xp', out, *operands])})"
+
+        made = block_lines(op, types, names, outs, buffers, call)
+        for text in made.before:
+            self.line(text, node)
+        if made.head:
+            name = self.namer.name("blocks")
+            pairs = [
+                f"slice({a}, {b})" if "b in" not in made.head else f"(slice({a}, {b}), slice({b - a}))"
+                for a, b in made.ranges
+            ]
+            self.part.setup.append((f"{name} = [{', '.join(pairs)}]", node))
+            self.line(made.head.format(blocks=name), node)
+        for text in made.body:
+            self.line(f"    {text}" if made.head else text, node)
 
     def shaped(self, array: str, value: Value, shape: tuple[int, ...]) -> str:
         """An array in another shape, set up once where it is the same array at each call."""

@@ -23,7 +23,7 @@ from graphspec.runtime.fast import load_kernels
 from graphspec.runtime.foreign import failed, require_sound
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
-from graphspec.runtime.fusing import fuse_loops
+from graphspec.runtime.fusing import fused
 from graphspec.runtime.link import LONG, Linked
 from graphspec.runtime.plan import Plan, Stages, plan
 
@@ -41,6 +41,7 @@ class Program:
     arrays, by the names of the graph's outputs.  Raises GraphSpecError where the sizes need more than
     may be taken at once (see `runtime.memory`).  `watch` sees every step.
 
+    With `fuse`, elementwise ops and reductions are done together (see `runtime.fusing`).
     A `fast` program uses compiled kernels (see `runtime.fast`).
     A program with `stages` is not called but played: `play` gives a generator that pauses after each stage.
     """
@@ -53,15 +54,18 @@ class Program:
         *,
         watch: Watch | None = None,
         stages: Stages | None = None,
+        fuse: bool = False,
         fast: bool = False,
     ) -> None:
         self.backend: Backend = find_backend(backend)
+        self.fuse = fuse
         self.fast = fast and backend == "numpy" and watch is None
         #: what it computes, before anything was fused
         self.graph = graph
         if self.fast:
             load_kernels()
-            graph, stages = fuse_loops(graph, env, stages)
+        if fuse and backend == "numpy" and watch is None:
+            graph, stages = fused(graph, env, stages, compiled=self.fast)
         self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)

@@ -68,9 +68,7 @@ def needed_in(op: Fused, found: Phases, p: int, operands: int) -> list[int]:
     """The members that pass p must work out: what it reduces, and what leaves the group in it."""
     wanted: list[int] = []
     for k, member in enumerate(op.members, start=operands):
-        if k in found.rows and found.phase[k] == p + 1:
-            wanted.append(member.inputs[0])
-        elif k in found.finals and found.phase[k] == p:
+        if (k in found.rows and found.phase[k] == p + 1) or (k in found.finals and found.phase[k] == p):
             wanted.append(member.inputs[0])
         elif found.is_full[k] and found.phase[k] == p and k - operands in op.results:
             wanted.append(k)

@@ -18,7 +18,7 @@ _HEADER = '''"""A loop that graphspec wrote; it may be deleted at any time."""
 from math import inf, nan
 from numba import njit
 from numpy import float32, float64, int32, int64
-from graphspec.runtime.kernels.fast.functions import *
+from graphspec.runtime.kernels.fast.functions import {functions}
 '''
 _DECORATOR = '@njit(nogil=True, cache={cache}, fastmath={{"contract"}}, error_model="numpy")\n'
 
@@ -33,14 +33,14 @@ def compiled(text: str) -> Callable[..., None]:
         folder = cache_folder()
         if folder is None:
             namespace: dict[str, Any] = {}
-            exec(_HEADER + _DECORATOR.format(cache=False) + text, namespace)
+            exec(_header() + _DECORATOR.format(cache=False) + text, namespace)
             return namespace["loop"]  # type: ignore[no-any-return]
         name = f"graphspec_loop_{_digest(text)}"
         if name in sys.modules:
             return sys.modules[name].loop  # type: ignore[no-any-return]
         path = folder / f"{name}.py"
         if not path.exists():
-            _write(path, _HEADER + _DECORATOR.format(cache=True) + text)
+            _write(path, _header() + _DECORATOR.format(cache=True) + text)
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None
@@ -52,7 +52,7 @@ def compiled(text: str) -> Callable[..., None]:
 
 @cache
 def cache_folder() -> Path | None:
-    """Where loops are kept: below `GRAPHSPEC_CACHE`, else the user's own cache; None if it is not writable."""
+    """Where loops are kept: below `GRAPHSPEC_CACHE`, else in the user's cache; None if it is not writable."""
     asked = os.environ.get("GRAPHSPEC_CACHE")
     base = (
         Path(asked)
@@ -87,4 +87,10 @@ def _version() -> str:
     from graphspec.runtime.kernels.fast import functions
 
     source = Path(functions.__file__).read_bytes()
-    return f"{numba.__version__} {hashlib.sha256(source).hexdigest()} {_HEADER}{_DECORATOR}"
+    return f"{numba.__version__} {hashlib.sha256(source).hexdigest()} {_header()}{_DECORATOR}"
+
+
+def _header() -> str:
+    from graphspec.runtime.kernels.fast.functions import ANY, SINGLE
+
+    return _HEADER.format(functions=", ".join(["plus", *ANY, *SINGLE]))

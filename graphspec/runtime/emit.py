@@ -178,17 +178,17 @@ class _Emitter:
         """A group of ops, block by block."""
         node = step.node
         types = [self.plan.types[value] for value in node.inputs]
-        numbers = [self.plan.numbers.get(value) for value in node.inputs]
         names = [self.read(value) for value in node.inputs]
         buffers = [self.scratch(slot, node) for slot in step.scratch]
-        of_name = dict(zip(names, zip(numbers, types, strict=True), strict=True))
+        numbers = {
+            self.names[v]: number_text(self.plan.numbers[v], v.dtype)
+            for v in node.inputs
+            if v in self.plan.numbers
+        }
 
         def call(member: Op, out: str, operands: Sequence[str], _: Sequence[TensorType]) -> str:
             if member.kernel or member.reads_numbers:
-                operands = [
-                    o if o not in of_name or of_name[o][0] is None else number_text(of_name[o][0], of_name[o][1].dtype)
-                    for o in operands
-                ]
+                operands = [numbers.get(operand, operand) for operand in operands]
             if not member.kernel:
                 return self.source(member, out, *operands)
             self.kernels[member.kernel] = None

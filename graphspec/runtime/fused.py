@@ -1,4 +1,4 @@
-"""The lines of a program for a group of fused ops: a loop over blocks of array calls, or one compiled loop."""
+"""The lines of a program for a group of fused ops that is worked on in array calls, block by block."""
 
 from __future__ import annotations
 

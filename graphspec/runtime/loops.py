@@ -230,8 +230,7 @@ class _Writer:
         )
 
     def arrays_in_order(self) -> list[str]:
-        names = sorted(self.arrays, key=lambda name: ("rab".index(name[0]), int(name[1:])))
-        return names
+        return sorted(self.arrays, key=lambda name: ("rab".index(name[0]), int(name[1:])))
 
     def add(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)

@@ -36,7 +36,9 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
     threads = count_threads() if threads is None else threads
     pieces = find_pieces(program.graph, program.plan.env, cost, threads) if threads > 1 else None
     if pieces is not None:
-        program.parallel = ParallelProgram(pieces, program.plan.env, threads, fuse=program.fuse, fast=program.fast)
+        program.parallel = ParallelProgram(
+            pieces, program.plan.env, threads, fuse=program.fuse, fast=program.fast
+        )
 
 
 def find_pieces(
@@ -58,14 +60,18 @@ def find_pieces(
 class ParallelProgram:
     """A program for one set of sizes whose batch is worked on in `threads` pieces."""
 
-    def __init__(self, pieces: Pieces, env: Mapping[str, int], threads: int, *, fuse: bool = False, fast: bool = False) -> None:
+    def __init__(
+        self, pieces: Pieces, env: Mapping[str, int], threads: int, *, fuse: bool = False, fast: bool = False
+    ) -> None:
         self._pieces = pieces
         self._total = env[pieces.symbol]
         bounds = [self._total * k // threads for k in range(threads + 1)]
         self._bounds = list(pairwise(bounds))
         sizes = [b - a for a, b in self._bounds]
         side, symbol = pieces.pieces, pieces.symbol
-        programs = {n: _staged(side, {**env, symbol: n}, env, fuse=fuse, fast=fast) for n in sorted(set(sizes))}
+        programs = {
+            n: _staged(side, {**env, symbol: n}, env, fuse=fuse, fast=fast) for n in sorted(set(sizes))
+        }
         self._parts = [programs[n] for n in sizes]
         self._once = _staged(pieces.once, env, env, is_kept=True, fuse=fuse, fast=fast)
 
@@ -137,7 +143,13 @@ class ParallelProgram:
 
 
 def _staged(
-    side: Side, env: Mapping[str, int], numbers: Mapping[str, int], *, is_kept: bool = False, fuse: bool, fast: bool
+    side: Side,
+    env: Mapping[str, int],
+    numbers: Mapping[str, int],
+    *,
+    is_kept: bool = False,
+    fuse: bool,
+    fast: bool,
 ) -> Program:
     gives, takes = [list(values) for values in side.gives], [list(values) for values in side.takes]
     stages = Stages(side.stages, gives, takes, numbers, is_kept)

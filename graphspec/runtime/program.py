@@ -21,9 +21,9 @@ from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.fast import load_kernels
 from graphspec.runtime.foreign import failed, require_sound
+from graphspec.runtime.fusing import fused
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
-from graphspec.runtime.fusing import fused
 from graphspec.runtime.link import LONG, Linked
 from graphspec.runtime.plan import Plan, Stages, plan
 

@@ -114,7 +114,7 @@ class _Fuser:
         """The nodes in topological order, what may be fused as early as it can be, what views it late."""
         nodes = self.graph.nodes
         self.outputs = set(self.graph.outputs.values())
-        waiting = {node: len(set(v.node for v in node.inputs)) for node in nodes}
+        waiting = {node: len({v.node for v in node.inputs}) for node in nodes}
         users = self.users
         users.update((node, []) for node in nodes)
         for node in nodes:
@@ -276,15 +276,15 @@ class _Fuser:
         leaving = self.leaving(of_group, groups)
         rewriter = Rewriter()
         for node in order:
-            group = of_group.get(node)
-            if group is None:
+            own = of_group.get(node)
+            if own is None:
                 inputs = tuple(map(rewriter, node.inputs))
                 if inputs != node.inputs:
                     with made_at(node.origin):
                         made = with_inputs(node, inputs).values
                     rewriter.mapping.update(zip(node.values, made, strict=True))
-            elif last.get(node) is group:
-                self.replace(group, leaving, rewriter)
+            elif last.get(node) is own:
+                self.replace(own, leaving, rewriter)
         outputs = {name: rewriter(v) for name, v in self.graph.outputs.items()}
         gone = {n.values[0] for n in of_group if n.values[0] not in rewriter.mapping}
         names = {name: rewriter(v) for name, v in self.graph.names.items() if v not in gone}

@@ -9,6 +9,7 @@ from graphspec.ops.reduction import Max, Min, Sum
 from graphspec.ops.shape import Reshape
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.merge_equal import merge_equal
+from graphspec.transforms.simplify_shapes import reshape_of_reshape
 
 
 def straighten(graph: Graph) -> Graph:
@@ -26,6 +27,8 @@ def straighten(graph: Graph) -> Graph:
 class _Rule:
     def __call__(self, node: Node, inputs: tuple[Value, ...]) -> Value | None:
         op = node.op
+        if isinstance(op, Reshape):
+            return reshape_of_reshape(node, inputs)
         if isinstance(op, Sum | Max | Min) and not op.keepdims and 0 < len(op.axis) < len(inputs[0].shape):
             kept = apply(replace(op, keepdims=True), *inputs)
             return apply(Reshape(node.types[0].shape), kept)
@@ -43,14 +46,14 @@ def _with_leading_axes(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ..
         if isinstance(value.node.op, Reshape):
             source = value.node.inputs[0]
             extra = len(source.shape) - len(value.shape)
-            if 0 < extra and len(source.shape) <= rank and source.shape == (1,) * extra + value.shape:
+            if extra > 0 and len(source.shape) <= rank and source.shape == (1,) * extra + value.shape:
                 value = source
         made.append(value)
     return tuple(made)
 
 
 def _before_reshape(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """op(reshape(x), reshape(y), z) as reshape(op(x, y, reshape(z))), for operands of one size and numbers."""
+    """op(reshape(x), reshape(y), z) as reshape(op(x, y, reshape(z))), for operands of one size or numbers."""
     shape = node.types[0].shape
     source = next((v.node.inputs[0] for v in inputs if _is_computed(v) and v.shape == shape), None)
     if source is None:

@@ -47,12 +47,12 @@ def plus(total: Any, x: Any) -> Any:
     return total + x
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _maximum(context: Any, x: Any, y: Any) -> Any:
     return x(x, x), lambda context, builder, signature, arguments: _call("maximum", builder, x, arguments)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _minimum(context: Any, x: Any, y: Any) -> Any:
     return x(x, x), lambda context, builder, signature, arguments: _call("minimum", builder, x, arguments)
 
@@ -80,7 +80,7 @@ def minimum(x: Any, y: Any) -> Any:
     return _minimum(x, y)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _bits_of(context: Any, x: Any) -> Any:
     def cast(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], context.get_value_type(types.int32))
@@ -88,7 +88,7 @@ def _bits_of(context: Any, x: Any) -> Any:
     return types.int32(types.float32), cast
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _from_bits(context: Any, bits: Any) -> Any:
     def cast(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], context.get_value_type(types.float32))
@@ -275,7 +275,3 @@ def erf(x: Any) -> Any:
     far = -far if x < float32(0.0) else far
     y = p * x if abs(x) <= _SPLIT else far
     return y if x == x else x
-
-
-#: what the text of a loop may call
-__all__ = ["plus", *ANY, *SINGLE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from graphspec.ir import Graph
@@ -15,26 +15,41 @@ from graphspec.transforms.simplify import simplify
 
 Pass: TypeAlias = "Callable[[Graph], Graph]"
 
-#: what a program cannot do without; all that `--no-opt` leaves
-REQUIRED: tuple[Pass, ...] = (eliminate_dead_code, inline_calls, drop_taps, eliminate_dead_code)
-
 PASSES: tuple[Pass, ...] = (
     eliminate_dead_code,  # first: most of what the user named is often not asked for
     inline_calls,
     simplify,  # a call's adjoint computes forward values again: here they become one
     push_remaining_selections,  # after merging: what is there whole anyway is not computed again in boxes
+    simplify,  # what became of what was pushed
     eliminate_dead_code,  # last: the others leave orphans
 )
+
+#: the passes that may be left out, and what a program cannot do without in their place
+OPTIONAL: Mapping[Pass, tuple[Pass, ...]] = {simplify: (drop_taps,), push_remaining_selections: ()}
+
+
+def passes_without(names: Collection[str]) -> tuple[Pass, ...]:
+    """The passes, but for those that may be left out and have these names."""
+    chosen: list[Pass] = []
+    for transform in PASSES:
+        is_out = transform in OPTIONAL and transform.__name__ in names
+        chosen.extend(OPTIONAL[transform] if is_out else (transform,))
+    return tuple(chosen)
 
 
 def optimise(graph: Graph, verify: bool = False, passes: Sequence[Pass] = PASSES) -> Graph:
     """The graph after the passes; all derivatives have been taken.
 
+    A pass is not run on what it has made itself: it finds nothing more there.
     `verify` checks it after each pass: what must hold of every graph, and that the outputs have kept
     their names and types.  An AssertionError names the pass that broke it: a bug in graphspec.
     """
+    made: dict[Pass, Graph] = {}
     for transform in passes:
+        if made.get(transform) is graph:
+            continue
         before, graph = graph, transform(graph)
+        made[transform] = graph
         if verify:
             _check(before, graph, transform.__name__)
     return graph

@@ -20,7 +20,7 @@ PUSH, TRANSPOSE, GRAM = (f.__name__ for f in (push_selections, transpose_product
 THREADS, FAST = "threads", "fast"
 
 #: in the order in which they come to work
-OPTIMISATIONS: tuple[str, ...] = (PUSH, TRANSPOSE, *(p.__name__ for p in OPTIONAL), GRAM, THREADS, FAST)
+OPTIMISATIONS: tuple[str, ...] = (PUSH, TRANSPOSE, *OPTIONAL, GRAM, THREADS, FAST)
 ALL = frozenset(OPTIMISATIONS)
 
 

@@ -65,7 +65,7 @@ def run(case: Case) -> gs.GraphSpecError | None:
     return None
 
 
-SIMPLIFIED = pytest.mark.needs_optimisation("simplify")  # `1 / y` is said without the 1
+SIMPLIFIED = pytest.mark.needs_optimisation("simplify_algebra")  # `1 / y` is said without the 1
 NAMES = [pytest.param(n, marks=SIMPLIFIED if n == "root_of_zero_backward" else ()) for n in CASES]
 
 

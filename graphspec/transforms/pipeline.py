@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from graphspec.ir import Graph
 from graphspec.ir import verify as verify_graph
-from graphspec.transforms.drop_taps import drop_taps
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.inline_calls import inline_calls
 from graphspec.transforms.push_selections import push_remaining_selections
-from graphspec.transforms.simplify import simplify
+from graphspec.transforms.simplify import PARTS, simplify, simplify_without
 
 Pass: TypeAlias = "Callable[[Graph], Graph]"
 
@@ -24,17 +23,15 @@ PASSES: tuple[Pass, ...] = (
     eliminate_dead_code,  # last: the others leave orphans
 )
 
-#: the passes that may be left out, and what a program cannot do without in their place
-OPTIONAL: Mapping[Pass, tuple[Pass, ...]] = {simplify: (drop_taps,), push_remaining_selections: ()}
+#: what may be left out of them, by name: whole passes, and the parts of `simplify`
+OPTIONAL: tuple[str, ...] = (*PARTS, push_remaining_selections.__name__)
 
 
 def passes_without(names: Collection[str]) -> tuple[Pass, ...]:
-    """The passes, but for those that may be left out and have these names."""
-    chosen: list[Pass] = []
-    for transform in PASSES:
-        is_out = transform in OPTIONAL and transform.__name__ in names
-        chosen.extend(OPTIONAL[transform] if is_out else (transform,))
-    return tuple(chosen)
+    """The passes, but for what has these names and may be left out."""
+    rest = simplify_without(names)
+    chosen = (rest if transform is simplify else transform for transform in PASSES)
+    return tuple(p for p in chosen if p.__name__ not in OPTIONAL or p.__name__ not in names)
 
 
 def optimise(graph: Graph, verify: bool = False, passes: Sequence[Pass] = PASSES) -> Graph:

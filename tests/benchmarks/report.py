@@ -20,6 +20,7 @@ class Row:
     cores: dict[str, float] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    is_wrong: bool = False
 
     def ratio(self, side: str) -> float | None:
         """A side's over the best peer's."""
@@ -36,9 +37,10 @@ class Row:
         c = self.costs
         return 1e3 * max(c["flops"] / c["gemm"], c["bytes"] / c["copy"])
 
-    @property
-    def is_wrong(self) -> bool:
-        return any(remark.startswith("WRONG") for remark in self.remarks)
+    def fails(self, side: str, reason: str) -> None:
+        """Say that a side is not in the row; graphspec has to be."""
+        self.remarks.append(f"{label(side)}: {reason[:100]}")
+        self.is_wrong |= side not in PEERS
 
 
 def difference(a: Path, b: Path) -> str | float:

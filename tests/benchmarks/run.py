@@ -76,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of each side")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--ablate", action="store_true", help="graphspec without each of its optimisations")
+    parser.add_argument("--only", metavar="NAMES", help="of the optimisations (with commas) to leave out")
     parser.add_argument(
         "--patience", type=float, default=300, metavar="SECONDS", help="for each answer of a side (300)"
     )
@@ -94,7 +95,7 @@ def _measure(
         command = [sys.executable, str(HERE / "worker.py"), "data", workload.name, str(folder)]
         run_command(command + ["--quick"] * options.quick, options)
     except SideFailedError as reason:
-        row.remarks.append(f"no data: {reason}")
+        row.fails("own", f"no data: {reason}")
         return row
     if options.ablate:
         return ablate(row, "own" if "own" in own else "own-numpy", folder, options)
@@ -128,7 +129,7 @@ def _survives(row: Row, side: Side, act: Callable[[], None]) -> bool:
     try:
         act()
     except SideFailedError as reason:
-        row.remarks.append(f"{label(side.name)}: {str(reason)[:100]}")
+        row.fails(side.name, str(reason))
         write(f"  {row.workload.name}, {row.remarks[-1]}")
         side.times = []
         return False
@@ -141,6 +142,7 @@ def _agrees(row: Row, first: Side, side: Side) -> bool:
     if isinstance(gap, float) and gap <= row.workload.tolerance:
         return True
     said = gap if isinstance(gap, str) else f"by {gap:.1e}"
+    row.is_wrong = True
     row.remarks.append(f"WRONG: {label(side.name)} differs from {label(first.name)}: {said}")
     side.stop()
     return False
@@ -184,7 +186,7 @@ def time_processes(workload: Workload, own: dict[str, str], peers: dict[str, str
             try:
                 times[side].append(run_command(command, options, extra))
             except SideFailedError as reason:
-                row.remarks.append(f"{label(side)}: {str(reason)[:100]}")
+                row.fails(side, str(reason))
                 del commands[side]
     row.found = {side: 1e3 * statistics.median(times[side][-options.rounds :]) for side in commands}
     return row
@@ -192,7 +194,7 @@ def time_processes(workload: Workload, own: dict[str, str], peers: dict[str, str
 
 def ablate(row: Row, own: str, folder: Path, options: Any) -> Row:
     """graphspec without each optimisation, one after the other beside the whole; `found` are the times."""
-    names = [*_optimisations(own), "everything"]
+    names = options.only.split(",") if options.only else [*_optimisations(own), "everything"]
     ratios: dict[str, float] = {}
     for name in names:
         part = Row(row.workload)
@@ -200,6 +202,7 @@ def ablate(row: Row, own: str, folder: Path, options: Any) -> Row:
         sides = [Side(side, sys.executable, row.workload, folder, options) for side in (own, without)]
         compare(part, sides)
         row.remarks += [remark for remark in part.remarks if remark not in row.remarks]
+        row.is_wrong |= part.is_wrong
         if own in part.found and without in part.found and part.found[own] > 0:
             row.found.setdefault(own, part.found[own])
             ratios[name] = part.found[without] / part.found[own]

@@ -261,7 +261,7 @@ def unknown_optimisation(name: str, known: Sequence[str]) -> Diagnostic:
     """
     return finding(
         f"there is no optimisation `{name}`",
-        notes=(f"they are {_listed(known)}",),
+        notes=(f"they are {_listed(known, limit=len(known))}",),
         help=_suggestion(name, known),
     )
 

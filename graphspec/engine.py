@@ -16,7 +16,7 @@ from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
 from graphspec.diagnostics.catalogue import batching
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.data import out_of_memory
-from graphspec.ir import DType, Graph, Literal, TensorType, Value, evaluate, evaluate_number
+from graphspec.ir import DType, Graph, Literal, TensorType, Value, evaluate, evaluate_number, verify
 from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
@@ -440,6 +440,8 @@ class Engine:
                     raise GraphSpecError(wrong)
                 with memory.limited(self._max_memory):
                     graph = derived.weighed(self.graph(derived), sizes, self._without)
+                    if self._verify:
+                        verify(graph)
                     threads_from = math.inf if THREADS in self._without else OFTEN if often else ONCE
                     fast = often and FAST not in self._without and is_wanted()
                     program = compiler.assemble(graph, sizes, backend, threads_from=threads_from, fast=fast)

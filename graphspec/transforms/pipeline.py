@@ -38,9 +38,12 @@ def optimise(graph: Graph, verify: bool = False, passes: Sequence[Pass] = PASSES
     """The graph after the passes; all derivatives have been taken.
 
     A pass is not run on what it has made itself: it finds nothing more there.
-    `verify` checks it after each pass: what must hold of every graph, and that the outputs have kept
-    their names and types.  An AssertionError names the pass that broke it: a bug in graphspec.
+    `verify` checks it before the first pass and after each: what must hold of every graph, and that the
+    outputs have kept their names and types.  An AssertionError names the pass that broke it: a bug in
+    graphspec.
     """
+    if verify:
+        _check(graph, graph, "the graph was broken before the passes")
     made: dict[Pass, Graph] = {}
     for transform in passes:
         if made.get(transform) is graph:
@@ -48,11 +51,11 @@ def optimise(graph: Graph, verify: bool = False, passes: Sequence[Pass] = PASSES
         before, graph = graph, transform(graph)
         made[transform] = graph
         if verify:
-            _check(before, graph, transform.__name__)
+            _check(before, graph, f"the pass `{transform.__name__}` broke the graph")
     return graph
 
 
-def _check(before: Graph, after: Graph, name: str) -> None:
+def _check(before: Graph, after: Graph, verdict: str) -> None:
     try:
         verify_graph(after)
         assert list(after.outputs) == list(before.outputs), f"outputs are {list(after.outputs)}"
@@ -60,4 +63,4 @@ def _check(before: Graph, after: Graph, name: str) -> None:
             found, expected = value.type, before.outputs[output].type
             assert found == expected, f"output `{output}` was {expected} and is {found}"
     except AssertionError as error:
-        raise AssertionError(f"the pass `{name}` broke the graph: {error}") from error
+        raise AssertionError(f"{verdict}: {error}") from error

@@ -150,12 +150,14 @@ def _agrees(row: Row, first: Side, side: Side) -> bool:
 
 def _time(row: Row, sides: list[Side]) -> None:
     """Rounds of calls, in turn; memory and what takes long to compile was measured in the first call."""
-    kind, options = row.workload.kind, sides[0].options if sides else None
+    if not sides:
+        return
+    kind, options = row.workload.kind, sides[0].options
     asked = [s for s in sides if kind != "memory" and (kind != "compile" or s.facts["first"] < LONG)]
     for side in sides:
         if side not in asked:
             side.times = [[side.facts["memory" if kind == "memory" else "first"]]]
-    for _ in range(1 if options and options.quick else options.rounds if options else 0):
+    for _ in range(1 if options.quick else options.rounds):
         for side in list(asked):
             time.sleep(0 if options.quick else 0.05)
             seconds = 0 if options.quick or kind == "compile" else ROUND
@@ -164,9 +166,11 @@ def _time(row: Row, sides: list[Side]) -> None:
 
 
 def _figure(side: Side) -> float:
-    """The median call of the quietest round, in milliseconds; MB."""
-    scale = 1 if side.workload.kind == "memory" else 1e3
-    return scale * min(statistics.median(times) for times in side.times)
+    """The median call of the quietest round, in milliseconds; MB.  What compiles has a call a round."""
+    medians = [statistics.median(times) for times in side.times]
+    if side.workload.kind == "memory":
+        return medians[0]
+    return 1e3 * (statistics.median(medians) if side.workload.kind == "compile" else min(medians))
 
 
 def time_processes(workload: Workload, own: dict[str, str], peers: dict[str, str], options: Any) -> Row:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ class Side:
                 env=environment(self.options.threads),
             )
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self.facts = self._answer()
         if "skip" in self.facts:
             self.stop()
@@ -66,11 +68,9 @@ class Side:
     def round(self, seconds: float) -> None:
         """Raises SideFailedError."""
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # it has ended: the answer says so
             self._process.stdin.write(f"{seconds}\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended: the answer says so
         answer = self._answer()
         self.times.append(answer["times"])
         self.cores.append(answer["cores"])
@@ -79,6 +79,11 @@ class Side:
         """End the process: it has nothing to finish."""
         self._process.kill()
         self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

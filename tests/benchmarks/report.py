@@ -71,7 +71,7 @@ def add_growth(rows: Sequence[Row]) -> None:
         smaller = by_name.get(row.workload.smaller)
         if smaller is None:
             continue
-        sides = [side for side in row.found if side in smaller.found]
+        sides = [side for side in row.found if smaller.found.get(side)]
         told = [f"{label(side)} {row.found[side] / smaller.found[side]:.1f}" for side in sides]
         row.remarks.append(f"over {smaller.workload.name}: {', '.join(told)}")
 

@@ -19,8 +19,7 @@ PUSH, TRANSPOSE, GRAM = (f.__name__ for f in (push_selections, transpose_product
 #: how programs are run: on pieces of the batch in several threads, with compiled kernels
 THREADS, FAST = "threads", "fast"
 
-#: in the order in which they come to work
-OPTIMISATIONS: tuple[str, ...] = (PUSH, TRANSPOSE, *OPTIONAL, GRAM, THREADS, FAST)
+OPTIMISATIONS: tuple[str, ...] = tuple(dict.fromkeys([PUSH, TRANSPOSE, *OPTIONAL, GRAM, THREADS, FAST]))
 ALL = frozenset(OPTIMISATIONS)
 
 

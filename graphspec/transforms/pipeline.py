@@ -23,8 +23,10 @@ PASSES: tuple[Pass, ...] = (
     eliminate_dead_code,  # last: the others leave orphans
 )
 
-#: what may be left out of them, by name: whole passes, and the parts of `simplify`
-OPTIONAL: tuple[str, ...] = (*PARTS, push_remaining_selections.__name__)
+#: what a program cannot do without; of `simplify` that taps are dropped
+REQUIRED: tuple[Pass, ...] = (eliminate_dead_code, inline_calls, simplify)
+#: what may be left out, by name: the other passes, and the parts of `simplify`
+OPTIONAL: tuple[str, ...] = (*PARTS, *(p.__name__ for p in PASSES if p not in REQUIRED))
 
 
 def passes_without(names: Collection[str]) -> tuple[Pass, ...]:

@@ -21,6 +21,8 @@ ROOT = HERE.parents[1]
 
 #: the peers: which module a Python must have, and what the column is called
 PEERS = {"pytorch": ("torch", "PyTorch"), "pytorch-compile": ("torch", "compile"), "xla": ("jax", "JAX")}
+#: those that make programs of a graph of thousands of single operations
+COMPILERS = ("xla",)
 #: our own sides: with compiled kernels, and with numpy alone
 OWN = {"own": "graphspec", "own-numpy": "numpy"}
 #: settings of OpenBLAS that slow it down on machines that it knows, and what this is to measure
@@ -45,7 +47,7 @@ class Side:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Raises SideFailedError where the side does not take part, or fails."""
+        """Raises SideFailedError."""
         command = [self.python, str(HERE / "worker.py"), self.name, self.workload.name, str(self.folder)]
         self._errors = self.folder / f"{self.name}.txt"
         with self._errors.open("w") as errors:
@@ -61,9 +63,6 @@ class Side:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self.facts = self._answer()
-        if "skip" in self.facts:
-            self.stop()
-            raise SideFailedError(self.facts["skip"])
 
     def round(self, seconds: float) -> None:
         """Raises SideFailedError."""

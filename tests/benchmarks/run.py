@@ -21,6 +21,7 @@ from typing import Any
 
 import workloads
 from processes import (
+    COMPILERS,
     HERE,
     PEERS,
     ROOT,
@@ -99,6 +100,8 @@ def _measure(
         return row
     if options.ablate:
         return ablate(row, "own" if "own" in own else "own-numpy", folder, options)
+    if workload.kind == "compile":
+        peers = {peer: python for peer, python in peers.items() if peer in COMPILERS}
     sides = [Side(name, python, workload, folder, options) for name, python in {**own, **peers}.items()]
     return compare(row, sides)
 

@@ -20,7 +20,6 @@ from typing import Any
 import memory
 import numpy as np
 import workloads
-from sides import NotForThisError
 
 #: calls before the first round, so that what adapts has adapted; a round has at least so many
 WARM_CALLS, ROUND_CALLS = 3, 3
@@ -40,10 +39,7 @@ def main() -> None:
         answer: dict[str, Any] = {}
     else:
         side = import_module(f"sides.{module}")
-        try:
-            answer, call = _begin(side, workload, sizes, Path(folder), name, variant)
-        except NotForThisError as reason:
-            answer = {"skip": str(reason)}
+        answer, call = _begin(side, workload, sizes, Path(folder), name, variant)
     print(json.dumps(answer), file=channel, flush=True)
     if call is None:
         return

@@ -7,10 +7,6 @@
 from __future__ import annotations
 
 
-class NotForThisError(Exception):
-    """Why a side does not take part."""
-
-
 def split(arrays):
     """Parameters and inputs: the names of parameters have a dot."""
     params = {name: a for name, a in arrays.items() if "." in name}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from workloads import Workload
 
-from sides import NotForThisError, is_trained, split
+from sides import is_trained, split
 from sides import networks_torch as networks
 
 Call = Callable[[], Any]
@@ -26,8 +26,6 @@ def warm_up(variant: str) -> None:
 
 
 def prepare(workload: Workload, sizes: dict[str, int], arrays: dict[str, Any], variant: str) -> Call:
-    if workload.kind == "compile":
-        raise NotForThisError("compiles no graph of so many single operations")
     wrt = [name for name, a in split(arrays)[0].items() if is_trained(name, a)]
     if workload.wrt in arrays:
         wrt = [workload.wrt]

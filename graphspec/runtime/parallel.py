@@ -118,7 +118,7 @@ class ParallelProgram:
             joined = _join(list(side.gives[stage].values()), made)
             live.update(joined)
             given = once.go_on([live[place.value] for place in pieces.once.takes[stage + 1].values()])
-        results: dict[str, Any] = given
+        results = dict(zip(self._once.plan.results, given, strict=True))
         taken: set[Value] = set()
         for name, value in pieces.joined.items():
             results[name] = live[value].copy() if value in taken else live[value]

@@ -10,11 +10,9 @@ Up to `simplify` sizes are symbols; a program is made for one set of numbers.
 
 from __future__ import annotations
 
-import gc
 import math
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graphspec.diagnostics import Diagnostic, GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.ir import DType, Graph, Input, Value, apply, reachable
+from graphspec.ir.collector import collector_at_rest
 from graphspec.lowering.lower import lower_file, lower_text
 from graphspec.lowering.module import Module
 from graphspec.requests import (
@@ -87,19 +86,7 @@ class Derived:
         return graph
 
 
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Graphs are many small objects that live on: looking among them for garbage only takes time."""
-    is_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_on:
-            gc.enable()
-
-
-@_collector_at_rest()
+@collector_at_rest()
 def load(spec: Spec, settings: Settings) -> Module:
     """Parse, resolve and type a spec.  Raises GraphSpecError with all errors found."""
     sets, dtype, training = settings.sets, settings.dtype, settings.training
@@ -113,7 +100,7 @@ def check(module: Module) -> None:
     expand_gradients(module.graph())
 
 
-@_collector_at_rest()
+@collector_at_rest()
 def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
     """The graph of what a request asks for, with nothing in it that the answer does not need.
 
@@ -140,7 +127,7 @@ def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
     return _answer(module, graph, outputs if request.values else {}, gradients, request, notes)
 
 
-@_collector_at_rest()
+@collector_at_rest()
 def simplify(graph: Graph, *, everything: bool, check: bool) -> Graph:
     """The graph as it is run: calls inlined, equal nodes merged, algebra done, the dead dropped.
 
@@ -154,7 +141,7 @@ def readable(graph: Graph) -> Graph:
     return simplify_adjoints(graph)
 
 
-@_collector_at_rest()
+@collector_at_rest()
 def assemble(
     graph: Graph,
     sizes: Mapping[str, int],

@@ -9,6 +9,7 @@ from graphspec.answers import Array, Names, as_asked, texts
 from graphspec.compiler import Derived, cotangent_of
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.batching import needless_batch
+from graphspec.ir.collector import collector_at_rest
 from graphspec.lowering.module import Module
 from graphspec.requests import Request, find_objectives
 
@@ -91,8 +92,9 @@ class Step:
                 return answer  # type: ignore[no-any-return]
         weights = self._weigh(self._of, cotangent)
         extra = {cotangent_of(name): array for name, array in weights.items()}
-        ready = self._prepare(self._request, params, inputs, extra, seed, self._backend)
-        found = ready.program(ready.arrays)
+        with collector_at_rest():
+            ready = self._prepare(self._request, params, inputs, extra, seed, self._backend)
+            found = ready.program(ready.arrays)
         answer = self._answer(ready.derived)
         if key is not None and ready.as_given and len(self._known) < LIMIT:
             from graphspec.runtime.shortcut import make_shortcut

@@ -17,6 +17,7 @@ import numpy as np
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.data import index_out_of_range, out_of_memory
 from graphspec.ir import Graph, Node, TensorType
+from graphspec.ir.collector import collector_at_rest
 from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
@@ -170,6 +171,7 @@ class Program:
             pass
         return self._make_run()
 
+    @collector_at_rest()
     def _make_run(self) -> Run:
         """The program on an arena of its own."""
         try:

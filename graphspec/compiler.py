@@ -34,6 +34,7 @@ from graphspec.requests import (
 )
 from graphspec.transforms.broadcasting import filled
 from graphspec.transforms.differentiate import cotangents, tangents
+from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
 from graphspec.transforms.push_selections import push_selections
@@ -78,8 +79,7 @@ class Derived:
     @cached_property
     def inputs(self) -> dict[str, Value]:
         """What must be known to run it, by name."""
-        nodes = reachable(self.graph.outputs.values())
-        return {node.op.label: node.values[0] for node in nodes if isinstance(node.op, Input)}
+        return {node.op.label: node.values[0] for node in self.graph.needed if isinstance(node.op, Input)}
 
     def weighed(self, graph: Graph, sizes: Mapping[str, int]) -> Graph:
         """The simplified graph as it is run for these sizes: what costs decide is decided here."""
@@ -374,16 +374,17 @@ def _answer(
             outputs[key] = g
     updates: dict[str, str] = {}
     if request.updates:
-        known = {n for n in reachable(outputs.values()) if isinstance(n.op, Input)}
+        known = (
+            {n for n in reachable(outputs.values()) if isinstance(n.op, Input)} if module.updates else set()
+        )
         for name in module.updates:
             value = expanded.outputs[_update_of(name)]
             own = module.declared[name].value.node
             if all(n in known or n is own for n in reachable([value]) if isinstance(n.op, Input)):
                 updates[name] = _update_of(name)
                 outputs[updates[name]] = value
-    needed = set(reachable(outputs.values()))
-    names = {name: value for name, value in expanded.names.items() if value.node in needed}
-    return Derived(Graph(outputs, names), {name: name for name in values}, places, updates, tuple(notes))
+    graph = eliminate_dead_code(Graph(outputs, expanded.names))
+    return Derived(graph, {name: name for name in values}, places, updates, tuple(notes))
 
 
 def _update_of(buffer: str) -> str:

@@ -33,7 +33,7 @@ class DType(enum.Enum):
     __hash__ = object.__hash__  # each is one object; the hash of enums is a call
 
     def __str__(self) -> str:
-        return self.value
+        return str(self.value)
 
 
 @dataclass(frozen=True)

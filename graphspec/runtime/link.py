@@ -213,6 +213,8 @@ class _Binding:
         return found
 
     def storage(self, slot: Slot) -> Any:
+        if self.backend == "numpy":
+            return self.xp.ndarray(slot.type.shape, slot.type.dtype.array_name, self.arena, slot.offset)
         part = self.arena[slot.offset : slot.offset + nbytes(slot.type)]
         return part.view(slot.type.dtype.array_name).reshape(slot.type.shape)
 

@@ -28,7 +28,7 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
 
     By default they are as many as the BLAS has.
     """
-    if program.backend.name != "numpy":
+    if program.backend.name != "numpy" or not program.plan.env:  # no dim, no batch
         return
     cost = {step.node: seconds(step, program.plan) for step in program.plan.steps}
     if sum(cost.values()) < threshold:

@@ -26,7 +26,7 @@ class Rule:
     `take` lists the symbols whose values are kept: i >= 0 is the value of symbol i, -i - 1 the list that an
     inlined rule (`_item`, `x*`) gave, to be spliced in, None an optional part that is absent.
     `action` is "" where the production only groups: a list to be spliced in, or its single value passed on.
-    `is_unit` says that it does no more than to pass one value on, `is_plain` that nothing is spliced or absent.
+    `is_unit` says that it only passes one value on, `is_plain` that nothing is spliced or absent.
     """
 
     origin: str

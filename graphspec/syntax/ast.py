@@ -38,7 +38,7 @@ class Syntax:
 
 @dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(field,))
 def syntax(cls: type[T]) -> type[T]:
-    """A dataclass with slots, frozen for whoever checks types: at run time that would double its cost at start.
+    """A dataclass with slots, frozen for whoever checks types: at run time that would double its cost.
 
     `Syntax` has the methods that dataclass would compile for each class.
     """

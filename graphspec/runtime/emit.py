@@ -41,8 +41,8 @@ class Program:
     """The text of a program.
 
     `bind(arena, xp, kernels)` in it gives `run`, which takes the arrays of `inputs` in their order and
-    gives a dict of results.  `nodes` says which node each line of the text (from 1) belongs to;
-    `kernels` are the kernels it calls.
+    gives the results in the order of the plan.  `nodes` says which node each line of the text (from 1)
+    belongs to; `kernels` are the kernels it calls.
     """
 
     text: str
@@ -357,10 +357,8 @@ class _Emitter:
         taken = {value for cut in self.plan.cuts for value in cut.takes}
         inputs = [self.names[value] for value in self.plan.inputs.values() if value not in taken]
         returned = [(name, self.results[name]) for name in self.plan.results]
-        entries = [
-            f"{name!r}: owned({array})" if name in views else f"{name!r}: {array}" for name, array in returned
-        ]
-        last = f"{'yield' if self.plan.cuts else 'return'} {{{', '.join(entries)}}}"
+        given = [f"owned({array})" if name in views else array for name, array in returned]
+        last = f"{'yield' if self.plan.cuts else 'return'} ({', '.join(given)}{',' * (len(given) == 1)})"
         if len(self.parts) == 1:
             writer.function("bind", self.parts[0], inputs, last)
         else:

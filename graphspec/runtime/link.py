@@ -15,7 +15,7 @@ from graphspec.ir import DType, Node, Op, Value
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 
-Run: TypeAlias = "Callable[..., dict[str, Any]]"
+Run: TypeAlias = "Callable[..., tuple[Any, ...]]"
 Call: TypeAlias = "Callable[[], Any]"
 
 #: programs of more steps than this are linked, not written
@@ -23,7 +23,8 @@ LONG = 2000
 
 
 class Linked:
-    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs in the order of the plan."""
+    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs and gives the
+    results in the order of the plan."""
 
     def __init__(self, plan: Plan, backend: str, *, fast: bool = False) -> None:
         self.plan = plan
@@ -84,18 +85,18 @@ class _Binding:
             if is_copy and name not in made_after:
                 self.copy(name, None)
 
-    def run(self, *arrays: Any) -> dict[str, Any]:
-        """Compute the results, by name."""
+    def run(self, *arrays: Any) -> tuple[Any, ...]:
+        """Compute the results, in the order of the plan."""
         live = self.live
         live[: len(arrays)] = arrays
         for position, call in enumerate(self.calls):  # noqa: B007  (an error is looked up by it)
             call()
-        results = {
-            name: live[self.copied[name]] if is_copy else self.result(value)
+        results = [
+            live[self.copied[name]] if is_copy else self.result(value)
             for name, (value, is_copy) in self.plan.results.items()
-        }
+        ]
         live[:] = [None] * len(live)  # what belongs to the caller is not kept
-        return results
+        return tuple(results)
 
     def result(self, value: Value) -> Any:
         """An array of the caller's own: a view that is laid out otherwise is copied."""
@@ -212,6 +213,8 @@ class _Binding:
         return found
 
     def storage(self, slot: Slot) -> Any:
+        if self.backend == "numpy":
+            return self.xp.ndarray(slot.type.shape, slot.type.dtype.array_name, self.arena, slot.offset)
         part = self.arena[slot.offset : slot.offset + nbytes(slot.type)]
         return part.view(slot.type.dtype.array_name).reshape(slot.type.shape)
 

@@ -19,6 +19,8 @@ from graphspec.runtime.backends import backend as find_backend
 
 #: the part of what is left that one request may take
 SHARE = 0.8
+#: so many bytes are not worth asking the machine what it has left, which takes longer than to use them
+LITTLE = 1 << 20
 _LIMIT: ContextVar[int | None] = ContextVar("max_memory", default=None)
 _CGROUP = Path("/sys/fs/cgroup")
 #: limits, and what is used of them: of version 2 and version 1 of control groups
@@ -51,6 +53,8 @@ def check(needed: int, present: int = 0, backend: str = "numpy") -> None:
     if limit is not None:
         if needed + present > limit:
             raise GraphSpecError(memory_limit(needed + present, limit, by_user=True))
+        return
+    if needed <= LITTLE:
         return
     left = available(backend)
     limit = sys.maxsize if left is None else int(left * SHARE)

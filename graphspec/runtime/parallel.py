@@ -28,7 +28,7 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
 
     By default they are as many as the BLAS has.
     """
-    if program.backend.name != "numpy":
+    if program.backend.name != "numpy" or not program.plan.env:  # no dim, no batch
         return
     cost = {node: seconds(node, program.plan.env) for node in program.graph.nodes}
     if sum(cost.values()) < threshold:
@@ -126,7 +126,7 @@ class ParallelProgram:
             joined = _join(list(side.gives[stage].values()), made)
             live.update(joined)
             given = once.go_on([live[place.value] for place in pieces.once.takes[stage + 1].values()])
-        results: dict[str, Any] = given
+        results = dict(zip(self._once.plan.results, given, strict=True))
         taken: set[Value] = set()
         for name, value in pieces.joined.items():
             results[name] = live[value].copy() if value in taken else live[value]

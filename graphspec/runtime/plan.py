@@ -195,7 +195,7 @@ class _Planner:
         """The nodes in the order in which they run."""
         stages = self.stages
         if stages is None:
-            return _delay(reachable(self.graph.outputs.values()))
+            return _delay(self.graph.needed)
         given = [value for values in stages.gives for value in values]
         nodes = _delay(reachable([*self.graph.outputs.values(), *given]))
         return sorted(nodes, key=lambda node: stages.of.get(node, 0))

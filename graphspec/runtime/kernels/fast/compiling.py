@@ -1,0 +1,40 @@
+"""How the functions of this folder are compiled: kept on disk, free of Python's lock, NaN being NaN.
+
+What is compiled is kept by the text of its own module: a function that is inlined from another module is
+compiled anew only when the module that uses it changes, or its `__pycache__` is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: sums may be reordered and contracted; infinities and NaN keep their meaning
+FASTMATH = frozenset({"contract", "reassoc", "nsz"})
+
+
+def compiled(function: F) -> F:
+    """The function, compiled for each set of types when it is first called with them."""
+    made: F = numba.njit(nogil=True, cache=True, fastmath=set(FASTMATH), error_model="numpy")(function)
+    return made
+
+
+def inlined(function: F) -> F:
+    """The function, compiled into those that call it."""
+    made: F = numba.njit(nogil=True, fastmath=set(FASTMATH), error_model="numpy", inline="never")(function)
+    return made
+
+
+def is_compiled_for(array: Any) -> bool:
+    """Whether there are compiled kernels for arrays of this dtype: single and double precision."""
+    return array.dtype == np.float32 or array.dtype == np.float64
+
+
+def plain(array: Any) -> Any:
+    """The array, or a copy if its elements do not follow one another."""
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)

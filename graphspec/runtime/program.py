@@ -58,7 +58,7 @@ class Program:
         self.fast = fast and backend == "numpy" and watch is None
         if self.fast:
             load_kernels()
-        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
+        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages, fast=self.fast)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)
         taken = {value for cut in self.plan.cuts for value in cut.takes}

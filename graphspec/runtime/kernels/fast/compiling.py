@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 
+from graphspec.ir import DType, TensorType
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: sums may be reordered and contracted; infinities and NaN keep their meaning
@@ -30,8 +32,13 @@ def inlined(function: F) -> F:
     return made
 
 
+def is_compiled(type: TensorType) -> bool:
+    """Whether there are compiled kernels for this dtype: single and double precision."""
+    return type.dtype in (DType.F32, DType.F64)
+
+
 def is_compiled_for(array: Any) -> bool:
-    """Whether there are compiled kernels for arrays of this dtype: single and double precision."""
+    """As `is_compiled`, for an array."""
     return array.dtype == np.float32 or array.dtype == np.float64
 
 

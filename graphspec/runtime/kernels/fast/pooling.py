@@ -76,19 +76,19 @@ def _max(out: Any, x: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilat
 def _max_two_by_two(out: Any, x: Any) -> None:
     for plane in range(out.shape[0]):
         for i in range(out.shape[1]):
-            best, upper, lower = out[plane, i], x[plane, 2 * i], x[plane, 2 * i + 1]
             for j in range(out.shape[2]):
-                a, b, c, d = upper[2 * j], upper[2 * j + 1], lower[2 * j], lower[2 * j + 1]
+                a, b = x[plane, 2 * i, 2 * j], x[plane, 2 * i, 2 * j + 1]
+                c, d = x[plane, 2 * i + 1, 2 * j], x[plane, 2 * i + 1, 2 * j + 1]
                 a = b if (b > a) | (b != b) else a
                 c = d if (d > c) | (d != d) else c
-                best[j] = c if (c > a) | (c != c) else a
+                out[plane, i, j] = c if (c > a) | (c != c) else a
 
 
 @inlined
 def _winner(
     x: Any, plane: int, i: int, j: int, y: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Any:
-    """Row and column of the first element of a window that is not less than its maximum; -1 if it has none."""
+    """Row and column of the first element of a window that is not less than its maximum, or -1."""
     for k in range(kernel_size[0]):
         row = i * stride[0] - padding[0] + k * dilation[0]
         if row < 0 or row >= x.shape[1]:
@@ -115,27 +115,31 @@ def _scatter(
 
 @compiled
 def _scatter_two_by_two(out: Any, g: Any, x: Any, y: Any) -> None:
-    zero = g.dtype.type(0)
-    height, width = 2 * y.shape[1], 2 * y.shape[2]
+    """`out` and `g` are the bits of numbers: masks need no branches, which could not be foreseen."""
+    none = out.dtype.type(0)
     for plane in range(out.shape[0]):
         for i in range(y.shape[1]):
-            upper, lower, best, given = x[plane, 2 * i], x[plane, 2 * i + 1], y[plane, i], g[plane, i]
-            above, below = out[plane, 2 * i], out[plane, 2 * i + 1]
             for j in range(y.shape[2]):
-                wins = not upper[2 * j] < best[j]
-                open_ = not wins
-                above[2 * j] = given[j] if wins else zero
-                wins = open_ & (not upper[2 * j + 1] < best[j])
-                open_ = open_ & (not wins)
-                above[2 * j + 1] = given[j] if wins else zero
-                wins = open_ & (not lower[2 * j] < best[j])
-                open_ = open_ & (not wins)
-                below[2 * j] = given[j] if wins else zero
-                wins = open_ & (not lower[2 * j + 1] < best[j])
-                below[2 * j + 1] = given[j] if wins else zero
-            above[width:] = zero
-            below[width:] = zero
-        out[plane, height:] = zero
+                best, left = y[plane, i, j], g[plane, i, j]
+                a, b = x[plane, 2 * i, 2 * j], x[plane, 2 * i, 2 * j + 1]
+                c, d = x[plane, 2 * i + 1, 2 * j], x[plane, 2 * i + 1, 2 * j + 1]
+                loses = none - out.dtype.type(a < best)
+                out[plane, 2 * i, 2 * j] = left & ~loses
+                left &= loses
+                loses = none - out.dtype.type(b < best)
+                out[plane, 2 * i, 2 * j + 1] = left & ~loses
+                left &= loses
+                loses = none - out.dtype.type(c < best)
+                out[plane, 2 * i + 1, 2 * j] = left & ~loses
+                left &= loses
+                loses = none - out.dtype.type(d < best)
+                out[plane, 2 * i + 1, 2 * j + 1] = left & ~loses
+            for j in range(2 * y.shape[2], out.shape[2]):
+                out[plane, 2 * i, j] = none
+                out[plane, 2 * i + 1, j] = none
+        for i in range(2 * y.shape[1], out.shape[1]):
+            for j in range(out.shape[2]):
+                out[plane, i, j] = none
 
 
 @compiled
@@ -221,7 +225,8 @@ def max_pool2d_scatter(
     if not is_compiled_for(x):
         common.max_pool2d_scatter(xp, out, g, x, y, kernel_size, stride, padding, dilation, ceil_mode)
     elif _is_two_by_two(x.shape[-2:], y.shape[-2:], kernel_size, stride, padding, dilation):
-        _scatter_two_by_two(_planes(out), _planes(g), _planes(x), _planes(y))
+        bits = f"int{8 * x.itemsize}"
+        _scatter_two_by_two(_planes(out).view(bits), _planes(g).view(bits), _planes(x), _planes(y))
     else:
         planes = _planes(out), _planes(g), _planes(x), _planes(y)
         _scatter(*planes, kernel_size, stride, padding, dilation)

@@ -28,7 +28,8 @@ def compiled(function: F) -> F:
 
 def inlined(function: F) -> F:
     """The function, compiled into those that call it."""
-    made: F = numba.njit(nogil=True, fastmath=set(FASTMATH), error_model="numpy", inline="never")(function)
+    settings = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody else calls it
+    made: F = numba.njit(nogil=True, fastmath=set(FASTMATH), error_model="numpy", **settings)(function)
     return made
 
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from graphspec.runtime.kernels.fast.compiling import inlined
-from graphspec.runtime.kernels.fast.vectors import add, fma, load, store, zeros_like
+from graphspec.runtime.kernels.fast.vectors import (
+    add,
+    fma,
+    lanes_in,
+    load,
+    store,
+    total_of,
+    zeros_like,
+)
 
 #: columns of a block at most: the elements of a vector in single precision
 LANES = 16
@@ -176,3 +184,43 @@ def add_products(
 def _add_row(total: Any, at: int, row: int, rows: int, sums: Any) -> None:
     if row < rows:
         store(total, at, add(load(total, at), sums))
+
+
+@inlined
+def add_dots(
+    total: Any,
+    at: int,
+    step: int,
+    left: Any,
+    first: int,
+    rows: int,
+    right: Any,
+    base: int,
+    right_step: int,
+    length: int,
+) -> None:
+    """total[at + r * step + c] += the sum over t of left[first + r * length + t] * right[base + c *
+    right_step + t], for the first `rows` of 3 rows r, and c = 0 and 1; only 0 where `right_step` is 0.
+    """
+    # a row that is not there is read as the last one, and not stored
+    row1, row2 = first + length * min(1, rows - 1), first + length * min(2, rows - 1)
+    s00 = s01 = s10 = s11 = s20 = s21 = zeros_like(left)
+    for t in range(0, length, lanes_in(left)):
+        r0, r1 = load(right, base + t), load(right, base + right_step + t)
+        l0, l1, l2 = load(left, first + t), load(left, row1 + t), load(left, row2 + t)
+        s00, s01 = fma(l0, r0, s00), fma(l0, r1, s01)
+        s10, s11 = fma(l1, r0, s10), fma(l1, r1, s11)
+        s20, s21 = fma(l2, r0, s20), fma(l2, r1, s21)
+    is_two = right_step > 0
+    _add_two(total, at, s00, s01, is_two)
+    if rows > 1:
+        _add_two(total, at + step, s10, s11, is_two)
+    if rows > 2:
+        _add_two(total, at + 2 * step, s20, s21, is_two)
+
+
+@inlined
+def _add_two(total: Any, at: int, left: Any, right: Any, is_two: bool) -> None:
+    total[at] += total_of(left)
+    if is_two:
+        total[at + 1] += total_of(right)

@@ -40,7 +40,7 @@ def is_compiled(type: TensorType) -> bool:
 
 def is_compiled_for(array: Any) -> bool:
     """As `is_compiled`, for an array."""
-    return array.dtype == np.float32 or array.dtype == np.float64
+    return array.dtype in (np.float32, np.float64)
 
 
 def plain(array: Any) -> Any:

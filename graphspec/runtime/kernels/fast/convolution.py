@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphspec.ir import TensorType
-from graphspec.ops.convolution import Sliding
-from graphspec.ops.portions import Pair
+from graphspec.ops.convolution import (
+    Convolution,
+    ConvolutionInputAdjoint,
+    ConvolutionWeightAdjoint,
+    numbers,
+)
+from graphspec.ops.portions import Pair, Shape
 from graphspec.runtime.kernels import convolution_on_cpu as common
 from graphspec.runtime.kernels.fast.compiling import is_compiled, is_compiled_for, plain
 from graphspec.runtime.kernels.fast.direct import slide
 from graphspec.runtime.kernels.fast.sliding import Slide, adjoint_slide, forward_slide
-from graphspec.runtime.kernels.fast.weights import stretches, weight_adjoint
+from graphspec.runtime.kernels.fast.tiles import Tiles, tiled_convolution, tiles
+from graphspec.runtime.kernels.fast.tiles_of_weights import tiled_weight_adjoint, weight_tiles
+from graphspec.runtime.kernels.fast.weights import Stretches, stretches, weight_adjoint
 from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.storage import carve, elements
 
+#: how the window slides: stride, padding, dilation, groups
+Slides: TypeAlias = tuple[Pair, Pair, Pair, int]
 
-def _forward_scratch(op: Sliding, x: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
+
+def _forward(x: Shape, y: Shape, window: Pair, slides: Slides, itemsize: int) -> Tiles | Slide:
+    """How y, the convolution of x, is computed."""
+    found = tiles(x, y, slides[1], False) if _is_in_tiles(window, slides, itemsize) else None
+    return found or forward_slide(x, y, window, *slides)
+
+
+def _backward(x: Shape, y: Shape, window: Pair, slides: Slides, itemsize: int) -> Tiles | Slide:
+    """How the cotangent of x is computed from that of y."""
+    border = 2 - slides[1][0], 2 - slides[1][1]
+    found = tiles(y, x, border, True) if _is_in_tiles(window, slides, itemsize) else None
+    return found or adjoint_slide(x, y, window, *slides)
+
+
+def _weights(x: Shape, y: Shape, window: Pair, slides: Slides, itemsize: int) -> Tiles | Stretches:
+    """How the cotangent of the weights is computed from that of y."""
+    found = weight_tiles(x, y, slides[1]) if _is_in_tiles(window, slides, itemsize) else None
+    return found or stretches(x, y, window, *slides)
+
+
+def _is_in_tiles(window: Pair, slides: Slides, itemsize: int) -> bool:
+    """Rounding grows some times: that is what single precision is for, and double is not."""
+    stride, _, dilation, groups = slides
+    return itemsize == 4 and window == (3, 3) and stride == dilation == (1, 1) and groups == 1
+
+
+def _storage(like: TensorType, made: Tiles | Slide | Stretches) -> TensorType:
+    return TensorType(like.dtype, (elements(*made.shapes),))
+
+
+def _forward_scratch(op: Convolution, x: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
     if not is_compiled(x):
         return op.scratch(x, weight)
-    y = op.convolved(x, weight)
-    made = forward_slide(x.shape, y.shape, weight.shape[2:], op.stride, op.padding, op.dilation, op.groups)
-    return (TensorType(x.dtype, (elements(*made.shapes),)),)
+    shapes = numbers(x), numbers(op.convolved(x, weight)), numbers(weight)[2:]
+    return (_storage(x, _forward(*shapes, op.slides, x.dtype.itemsize)),)
 
 
-def _input_scratch(op: Sliding, g: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
+def _backward_scratch(
+    op: ConvolutionInputAdjoint, g: TensorType, weight: TensorType
+) -> tuple[TensorType, ...]:
     if not is_compiled(g):
         return op.scratch(g, weight)
-    x = op.infer(g, weight)
-    made = adjoint_slide(x.shape, g.shape, weight.shape[2:], op.stride, op.padding, op.dilation, op.groups)
-    return (TensorType(g.dtype, (elements(*made.shapes),)),)
+    shapes = numbers(op.infer(g, weight)), numbers(g), numbers(weight)[2:]
+    return (_storage(g, _backward(*shapes, op.slides, g.dtype.itemsize)),)
 
 
-def _weight_scratch(op: Sliding, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
+def _weight_scratch(op: ConvolutionWeightAdjoint, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
     if not is_compiled(x):
         return op.scratch(g, x)
-    weight = op.infer(g, x)
-    made = stretches(x.shape, g.shape, weight.shape[2:], op.stride, op.padding, op.dilation, op.groups)
-    return (TensorType(x.dtype, (elements(*made.shapes),)), TensorType(x.dtype, (0,)))
+    shapes = numbers(x), numbers(g), numbers(op.infer(g, x))[2:]
+    return _storage(x, _weights(*shapes, op.slides, x.dtype.itemsize)), TensorType(x.dtype, (0,))
 
 
 @kernel("convolution", "fast", scratch=_forward_scratch)
@@ -53,14 +91,15 @@ def convolution(
     groups: int,
 ) -> None:
     """out = the convolution of x with weight."""
-    if not is_compiled_for(x):
-        common.convolution(xp, out, x, weight, storage, stride, padding, dilation, groups)
-        return
-    made = forward_slide(x.shape, out.shape, weight.shape[2:], stride, padding, dilation, groups)
-    _slide(out, x, weight, storage, made)
+    slides = stride, padding, dilation, groups
+    if is_compiled_for(x):
+        made = _forward(x.shape, out.shape, weight.shape[2:], slides, x.itemsize)
+        _convolve(out, x, weight, storage, made)
+    else:
+        common.convolution(xp, out, x, weight, storage, *slides)
 
 
-@kernel("convolution_input_adjoint", "fast", scratch=_input_scratch)
+@kernel("convolution_input_adjoint", "fast", scratch=_backward_scratch)
 def convolution_input_adjoint(
     xp: Any,
     out: Any,
@@ -74,11 +113,12 @@ def convolution_input_adjoint(
     size: Pair,
 ) -> None:
     """out = the cotangent of x, for the cotangent g of the convolution."""
-    if not is_compiled_for(g):
-        common.convolution_input_adjoint(xp, out, g, weight, storage, stride, padding, dilation, groups, size)
-        return
-    made = adjoint_slide(out.shape, g.shape, weight.shape[2:], stride, padding, dilation, groups)
-    _slide(out, g, weight, storage, made)
+    slides = stride, padding, dilation, groups
+    if is_compiled_for(g):
+        made = _backward(out.shape, g.shape, weight.shape[2:], slides, g.itemsize)
+        _convolve(out, g, weight, storage, made)
+    else:
+        common.convolution_input_adjoint(xp, out, g, weight, storage, *slides, size)
 
 
 @kernel("convolution_weight_adjoint", "fast", scratch=_weight_scratch)
@@ -96,17 +136,25 @@ def convolution_weight_adjoint(
     size: Pair,
 ) -> None:
     """out = the cotangent of weight, for the cotangent g of the convolution."""
-    if not is_compiled_for(x):
-        common.convolution_weight_adjoint(
-            xp, out, g, x, storage, products, stride, padding, dilation, groups, size
-        )
-        return
-    made = stretches(x.shape, g.shape, size, stride, padding, dilation, groups)
-    flat = [plain(array).reshape(-1) for array in (out, g, x)]
-    weight_adjoint(*flat, *carve(storage, *made.shapes), made.starts, made.elements, made.sizes)
+    slides = stride, padding, dilation, groups
+    if is_compiled_for(x):
+        made = _weights(x.shape, g.shape, size, slides, x.itemsize)
+        arrays = [*_flat(out, g, x), *carve(storage, *made.shapes)]
+        if isinstance(made, Tiles):
+            tiled_weight_adjoint(*arrays, made.sizes)
+        else:
+            weight_adjoint(*arrays, made.starts, made.elements, made.sizes)
+    else:
+        common.convolution_weight_adjoint(xp, out, g, x, storage, products, *slides, size)
 
 
-def _slide(out: Any, x: Any, weight: Any, storage: Any, made: Slide) -> None:
-    flat = [plain(array).reshape(-1) for array in (out, x, weight)]
-    arrays = carve(storage, *made.shapes)
-    slide(*flat, *arrays, made.offsets, made.elements, made.phases, made.sizes, made.is_plain)
+def _convolve(out: Any, x: Any, weight: Any, storage: Any, made: Tiles | Slide) -> None:
+    arrays = [*_flat(out, x, weight), *carve(storage, *made.shapes)]
+    if isinstance(made, Tiles):
+        tiled_convolution(*arrays, made.offsets, made.sizes)
+    else:
+        slide(*arrays, made.offsets, made.elements, made.phases, made.sizes, made.is_plain)
+
+
+def _flat(*arrays: Any) -> list[Any]:
+    return [plain(array).reshape(-1) for array in arrays]

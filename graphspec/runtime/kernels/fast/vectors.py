@@ -224,3 +224,31 @@ def _arithmetic(name: str) -> Callable[..., Any]:
 
 
 add, subtract, multiply = _arithmetic("fadd"), _arithmetic("fsub"), _arithmetic("fmul")
+
+
+def _shuffle(order: Callable[[int], list[int]]) -> Callable[..., Any]:
+    """A choice of lanes of two vectors, those of the second one counted on."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def choose(typing: Any, left: Any, right: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            lanes = signature.args[0].lanes
+            wanted = ir.Constant(ir.VectorType(ir.IntType(32), lanes), order(lanes))
+            return builder.shuffle_vector(args[0], args[1], wanted)
+
+        return left(left, right), generate
+
+    made: Callable[..., Any] = choose
+    return made
+
+
+def _woven(first: int, lanes: int) -> list[int]:
+    return [lane for k in range(first, first + lanes // 2) for lane in (k, lanes + k)]
+
+
+#: every second element of two vectors that follow one another
+evens = _shuffle(lambda lanes: list(range(0, 2 * lanes, 2)))
+odds = _shuffle(lambda lanes: list(range(1, 2 * lanes, 2)))
+#: the elements of two vectors in turn: the first half of all, and the second
+woven_low = _shuffle(lambda lanes: _woven(0, lanes))
+woven_high = _shuffle(lambda lanes: _woven(lanes // 2, lanes))

@@ -7,30 +7,26 @@ compiled anew only when the module that uses it changes, or its `__pycache__` is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
 
 from graphspec.ir import DType, TensorType
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 #: sums may be reordered and contracted; infinities and NaN keep their meaning
 FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 
 
-def compiled(function: F) -> F:
+def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled for each set of types when it is first called with them."""
-    made: F = numba.njit(nogil=True, cache=True, fastmath=set(FASTMATH), error_model="numpy")(function)
-    return made
+    return numba.njit(nogil=True, cache=True, fastmath=set(FASTMATH), error_model="numpy")(function)
 
 
-def inlined(function: F) -> F:
+def inlined(function: Callable[..., Any]) -> Any:
     """The function, compiled into those that call it."""
     settings = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody else calls it
-    made: F = numba.njit(nogil=True, fastmath=set(FASTMATH), error_model="numpy", **settings)(function)
-    return made
+    return numba.njit(nogil=True, fastmath=set(FASTMATH), error_model="numpy", **settings)(function)
 
 
 def is_compiled(type: TensorType) -> bool:

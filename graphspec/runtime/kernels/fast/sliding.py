@@ -99,9 +99,11 @@ def forward_slide(
     channels, rows = x[1] // groups, y[1] // groups
     taps = window[0] * window[1]
     used = [1 + max(k * dilation[i] % stride[i] for k in range(window[i])) for i in (0, 1)]
-    sizes = Sizes(
-        *(x[0], groups, channels, rows, x[2], x[3], *stride, *used, lines, line, *padding, *y[2:]),
-        *(channels * taps, rows * channels * taps, rows_of_block(rows)),
+    sizes = Sizes._make(
+        [
+            *(x[0], groups, channels, rows, x[2], x[3], *stride, *used, lines, line, *padding, *y[2:]),
+            *(channels * taps, rows * channels * taps, rows_of_block(rows)),
+        ]
     )
     places = []
     for k in range(window[0]):
@@ -137,9 +139,11 @@ def adjoint_slide(
         size[i] = borders[i] + max(y[2 + i], last + 1)
     channels, rows = y[1] // groups, x[1] // groups
     count = window[0] * window[1]
-    sizes = Sizes(
-        *(x[0], groups, channels, rows, *y[2:], 1, 1, 1, 1, *size, *borders, *x[2:]),
-        *(count, channels * rows * count, rows_of_block(rows)),
+    sizes = Sizes._make(
+        [
+            *(x[0], groups, channels, rows, *y[2:], 1, 1, 1, 1, *size, *borders, *x[2:]),
+            *(count, channels * rows * count, rows_of_block(rows)),
+        ]
     )
     phases = []
     for a, down in enumerate(reached[0]):
@@ -178,7 +182,7 @@ def _slide(sizes: Sizes, phases: list[tuple[Any, list[tuple[int, int]]]], channe
             elements += [c * channel_step + element for _, element in taps]
         lines, length, is_direct = _lines(sizes, *place)
         packed = first * tiles * sizes.block
-        table.append(Phase(first, len(offsets), packed, *place, lines, length, is_direct))
+        table.append(Phase._make([first, len(offsets), packed, *place, lines, length, is_direct]))
     longest = [max(LANES, p.length) for p in table if not p.is_direct]
     is_plain = (
         (sizes.split_down, sizes.split_across, sizes.top, sizes.left) == (1, 1, 0, 0)

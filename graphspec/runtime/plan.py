@@ -25,6 +25,7 @@ from graphspec.ir import (
     reachable,
 )
 from graphspec.runtime.arena import Interval, pack
+from graphspec.runtime.kernels.registry import find_scratch
 
 #: numpy's limit
 MOST_AXES = 64
@@ -132,26 +133,35 @@ def check_rank(type: TensorType, span: Span | None) -> None:
 
 
 def plan(
-    graph: Graph, env: Mapping[str, int], *, overwrite: bool = True, stages: Stages | None = None
+    graph: Graph,
+    env: Mapping[str, int],
+    *,
+    overwrite: bool = True,
+    stages: Stages | None = None,
+    fast: bool = False,
 ) -> Plan:
     """Lay out the outputs of a graph of primitives, its dims being the numbers of `env`.
 
     Without `overwrite` a step leaves its operands as they are, to be looked at after it.  With `stages` the
-    program has breaks, at which it gives some values and is given others.
+    program has breaks, at which it gives some values and is given others.  With `fast` there is working
+    storage for compiled kernels.
 
     Raises GraphSpecError where a size or a number of the spec does not exist for these dims.
     """
-    return _Planner(graph, env, overwrite, stages).plan()
+    return _Planner(graph, env, overwrite, stages, fast).plan()
 
 
 class _Planner:
     """The state of one planning; each method is a step of it, in the order of `plan`."""
 
-    def __init__(self, graph: Graph, env: Mapping[str, int], overwrite: bool, stages: Stages | None) -> None:
+    def __init__(
+        self, graph: Graph, env: Mapping[str, int], overwrite: bool, stages: Stages | None, fast: bool
+    ) -> None:
         self.graph = graph
         self.env = env
         self.stages = stages
         self.overwrite = overwrite
+        self.fast = fast
         self.types: dict[Value, TensorType] = {}
         self.numbers: dict[Value, int | float | bool] = {}
         self.inputs: dict[str, Value] = {}
@@ -169,7 +179,9 @@ class _Planner:
         for cut in cuts:  # what is given is looked at when the program pauses
             for value in cut.gives:
                 last_use[self.root[value]] = max(last_use.get(self.root[value], 0), cut.before)
-        scratch = [op.scratch(*(self.types[v] for v in node.inputs)) for node, op in steps]
+        scratch = [
+            find_scratch(op, [self.types[v] for v in node.inputs], fast=self.fast) for node, op in steps
+        ]
         slots, in_place, places, arena_bytes, total = self.place(steps, scratch, own, last_use)
         return Plan(
             self.graph,

@@ -74,7 +74,7 @@ class Program:
             graph, stages = fused(graph, env, stages, compiled=self.fast)
             if check:
                 verify(graph)
-        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
+        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages, fast=self.fast)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)
         taken = {value for cut in self.plan.cuts for value in cut.takes}

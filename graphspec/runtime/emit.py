@@ -17,7 +17,7 @@ from typing import Any
 from graphspec.diagnostics import Span
 from graphspec.ir import DType, Node, Op, TensorType, Value
 from graphspec.runtime.layout import find_strides, is_ready_for_blas
-from graphspec.runtime.plan import Plan, Slot, Step, nbytes
+from graphspec.runtime.plan import LARGE, Plan, Slot, Step, nbytes
 
 #: lines of steps per function: Python compiles very long functions slowly
 PART_LINES = 1000
@@ -37,9 +37,9 @@ def owned(view):
 class Program:
     """The text of a program.
 
-    `bind(arena, xp, kernels)` in it gives `run`, which takes the arrays of `inputs` in their order and
-    gives a dict of results.  `nodes` says which node each line of the text (from 1) belongs to;
-    `kernels` are the kernels it calls.
+    `bind(arena, xp, kernels)` in it gives `run`, which takes the arrays of `inputs` in their order, then
+    those to be written, of the plan's `placed`, and gives a dict of results.  `nodes` says which node each
+    line of the text (from 1) belongs to; `kernels` are the kernels it calls.
     """
 
     text: str
@@ -193,7 +193,9 @@ class _Emitter:
         name = self.names[value] = self.name_of(value)
         if value not in self.plan.own:
             return self.read(value)
-        self.line(f'{name} = xp.empty({text_of(type.shape)}, "{type.dtype.array_name}")', node)
+        is_large = self.backend == "numpy" and nbytes(type) >= LARGE
+        make = "kernels.empty_result" if is_large else "xp.empty"
+        self.line(f'{name} = {make}({text_of(type.shape)}, "{type.dtype.array_name}")', node)
         self.part.makes[name] = None
         return name
 
@@ -282,6 +284,7 @@ class _Emitter:
                 writer.add(text)
         taken = {value for cut in self.plan.cuts for value in cut.takes}
         inputs = [self.names[value] for value in self.plan.inputs.values() if value not in taken]
+        inputs += [self.names[value] for value in self.plan.placed.values()]
         returned = [(name, self.results[name]) for name in self.plan.results]
         entries = [
             f"{name!r}: owned({array})" if name in views else f"{name!r}: {array}" for name, array in returned

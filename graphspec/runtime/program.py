@@ -6,7 +6,7 @@ import itertools
 import linecache
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -17,6 +17,7 @@ from graphspec.ir import Graph, Node, TensorType
 from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
+from graphspec.runtime.blocks import Pool
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.fast import load_kernels
@@ -67,8 +68,11 @@ class Program:
         self._file = f"<graphspec program {next(_NUMBER)}>"
         self._linked: Linked | None = None
         self._watch = watch
+        #: the memory of large results; of others, and on a device, the array library does that itself
+        self.pool = Pool(self.plan.own_bytes if backend == "numpy" else ())
         if len(self.plan.steps) > LONG and watch is None and stages is None:
-            self._linked = Linked(self.plan, backend, fast=self.fast)
+            empty = self.pool.empty if backend == "numpy" else None
+            self._linked = Linked(self.plan, backend, fast=self.fast, empty=empty)
         #: does the work instead, in several threads (see `runtime.parallel`)
         self.parallel: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
@@ -86,7 +90,7 @@ class Program:
         program = emit(self.plan, self.backend.name, watched=self._watch is not None)
         self._nodes = program.nodes
         found = {name: find_kernel(name, self.backend.name, fast=self.fast) for name in program.kernels}
-        kernels = SimpleNamespace(**found, watch=self._watch)
+        kernels = SimpleNamespace(**found, watch=self._watch, empty_result=self.pool.empty)
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(program.text, self._file, "exec"), namespace)
         # tracebacks show lines of the program; the entry goes when the program does
@@ -132,9 +136,9 @@ class Program:
             with self._lock:
                 self._idle.setdefault(queue, []).append(run)
 
-    def play(self, inputs: Mapping[str, Any]) -> Played:
-        """A run of a program with stages; it must be closed."""
-        return Played(self, [inputs[name] for name in self._order])
+    def play(self, inputs: Mapping[str, Any], placed: Sequence[Any] = ()) -> Played:
+        """A run of a program with stages, which writes into the arrays `placed`; it must be closed."""
+        return Played(self, [inputs[name] for name in self._order], placed)
 
     def _run_and_check(self, run: Run, arrays: list[Any]) -> dict[str, Any]:
         """Run on a device, then look at the bounds of the indices that were computed or given there."""
@@ -147,9 +151,10 @@ class Program:
         return results
 
     def release(self) -> None:
-        """Give back the memory of the arenas that no call is using."""
+        """Give back the memory that no call and no result is using."""
         with self._lock:
             self._idle.clear()
+        self.pool.release()
 
     def _take(self, queue: int) -> Run:
         """The program on an arena that nobody uses.
@@ -218,11 +223,12 @@ class Played:
     Its arrays are good until it goes on.
     """
 
-    def __init__(self, program: Program, arrays: list[Any]) -> None:
+    def __init__(self, program: Program, arrays: list[Any], placed: Sequence[Any]) -> None:
         self._program = program
         self._queue = program.backend.queue()
         self._run = program._take(self._queue)
         self._arrays = arrays
+        self._placed = placed
         self._steps: Any = None
 
     def go_on(self, given: list[Any] | None = None) -> Any:
@@ -233,7 +239,7 @@ class Played:
                 if self._steps is not None:
                     return self._steps.send(given)
                 plain = [a if a.flags.c_contiguous else a.copy() for a in self._arrays]
-                self._steps = self._run(*plain)
+                self._steps = self._run(*plain, *self._placed)
                 return next(self._steps)
         except Exception as error:
             program._explain(error, program._node_of(error))

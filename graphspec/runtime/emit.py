@@ -152,9 +152,11 @@ class _Emitter:
         """Whether a product of matrices is one call of numpy, which gives it to the BLAS as it is."""
         x, y = (self.plan.types[value] for value in step.node.inputs)
         is_stack_by_matrix = x.rank > 2 and y.rank <= 2
+        is_outer = min(x.rank, y.rank) > 1 and x.shape[-1] == 1
         return (
             self.backend == "numpy"
             and not is_stack_by_matrix
+            and not is_outer
             and all(is_ready_for_blas(self.plan.types[v], self.strides, v) for v in step.node.inputs)
         )
 

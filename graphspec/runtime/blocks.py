@@ -41,7 +41,7 @@ class Pool:
             with _LOCK:
                 _POOLS.add(self)
 
-    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def empty(self, shape: tuple[Any, ...], dtype: str) -> Any:
         """An uninitialised array, as `numpy.empty` gives it, that nothing else looks at."""
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
@@ -77,7 +77,7 @@ class _Lease:
     __slots__ = ("__array_interface__", "__weakref__", "_block", "_pool")
 
     def __init__(
-        self, block: Any, shape: tuple[int, ...], kind: np.dtype[Any], pool: weakref.ref[Pool]
+        self, block: Any, shape: tuple[Any, ...], kind: np.dtype[Any], pool: weakref.ref[Pool]
     ) -> None:
         address = block.__array_interface__["data"][0]
         start = address + -address % _ALIGNMENT

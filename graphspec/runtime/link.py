@@ -57,9 +57,7 @@ class _Binding:
     of those) are in `live`, at the places that `where` knows.
     """
 
-    def __init__(
-        self, linked: Linked, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]
-    ) -> None:
+    def __init__(self, linked: Linked, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]) -> None:
         self.plan = plan = linked.plan
         self.backend = linked.backend
         self.fast = linked.fast

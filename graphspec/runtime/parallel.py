@@ -139,7 +139,7 @@ class ParallelProgram:
 
     def _empty(self, value: Value) -> Any:
         type = self._types[value]
-        return self._pool.empty(type.shape, type.dtype.array_name)  # type: ignore[arg-type]  (numbers)
+        return self._pool.empty(type.shape, type.dtype.array_name)
 
     def _places(self, program: Program, wholes: Mapping[Value, Any], bounds: tuple[int, int]) -> list[Any]:
         """Where a piece writes what it is to write in place: its parts of the wholes."""

@@ -33,7 +33,7 @@ def matmul(xp: Any, out: Any, x: Any, y: Any) -> None:
 
 def _is_large_outer(out: Any, x: Any, y: Any) -> bool:
     """Whether these are columns times rows, as many of one as of the other, and enough of them."""
-    return (
+    return bool(
         x.ndim > 1
         and x.shape[-1] == 1
         and x.shape[:-2] == y.shape[:-2]

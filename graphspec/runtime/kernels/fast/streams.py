@@ -19,8 +19,7 @@ VECTOR = 32
 STREAMED = 1 << 24
 
 
-@intrinsic
-def stream(context: Any, out: Any, start: Any, source: Any, count: Any) -> Any:
+def _stream(context: Any, out: Any, start: Any, source: Any, count: Any) -> Any:
     """out[start : start + count] = source[:count] for plain arrays with one axis.
 
     out[start] lies at a multiple of VECTOR bytes, and `count` is a number of whole vectors.  Others see the
@@ -48,8 +47,7 @@ def stream(context: Any, out: Any, start: Any, source: Any, count: Any) -> Any:
     return types.void(out, types.intp, source, types.intp), generate
 
 
-@intrinsic
-def settle(context: Any) -> Any:
+def _settle(context: Any) -> Any:
     """Wait until every thread sees what this one has streamed."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -57,3 +55,8 @@ def settle(context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+# for compiled code only, without the context
+stream: Any = intrinsic(_stream)
+settle: Any = intrinsic(_settle)

@@ -111,6 +111,9 @@ class Sliding(Op):
         y = cut_axis(y, axis, (self.groups, size, y.shape[axis] // (size * self.groups)))
         return fold_axes(move_axis(y, axis + 1, 0), axis + 1)
 
+    def grouped(self) -> tuple[tuple[Size, int, tuple[int | None, ...]], ...]:
+        return ((self.groups, 1, (1, 0)),)
+
     def is_pointwise(self, weight: TensorType) -> bool:
         """Whether each window is a single place and each place is a window: x itself holds the columns."""
         return weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
@@ -351,6 +354,9 @@ class ConvolutionWeightAdjoint(Sliding):
 
     def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
         return super().demand(region, y, *inputs) if self.groups == 1 else None
+
+    def grouped(self) -> tuple[tuple[Size, int, tuple[int | None, ...]], ...]:
+        return ((self.groups, 0, (1, 1)),)
 
     def summed(self, g: TensorType, x: TensorType) -> Alignment:
         return ((0, 0),)

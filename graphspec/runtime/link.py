@@ -23,18 +23,24 @@ LONG = 2000
 
 
 class Linked:
-    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs and gives the
-    results in the order of the plan."""
+    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs and gives the results in the order
+    of the plan.
 
-    def __init__(self, plan: Plan, backend: str, *, fast: bool = False) -> None:
+    Where `empty` is given, it makes the arrays of the results.
+    """
+
+    def __init__(
+        self, plan: Plan, backend: str, *, fast: bool = False, empty: Callable[..., Any] | None = None
+    ) -> None:
         self.plan = plan
         self.backend = backend
         self.fast = fast
+        self.empty = empty
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def bind(self, arena: Any, xp: Any) -> Run:
         """The program on an arena."""
-        return _Binding(self.plan, self.backend, self.fast, arena, xp, self._functions).run
+        return _Binding(self, arena, xp, self._functions).run
 
     def node_at(self, traceback: TracebackType | None) -> Node | None:
         """The node that was being computed when an error arose."""
@@ -52,18 +58,11 @@ class _Binding:
     of those) are in `live`, at the places that `where` knows.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        backend: str,
-        fast: bool,
-        arena: Any,
-        xp: Any,
-        functions: dict[str, Callable[..., Any]],
-    ) -> None:
-        self.plan = plan
-        self.backend = backend
-        self.fast = fast
+    def __init__(self, linked: Linked, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]) -> None:
+        self.plan = plan = linked.plan
+        self.backend = linked.backend
+        self.fast = linked.fast
+        self.empty = linked.empty or xp.empty
         self.arena = arena
         self.xp = xp
         self.functions = functions
@@ -114,7 +113,7 @@ class _Binding:
         for value, type in zip(node.values, step.types, strict=True):
             if value in self.plan.own:
                 place = self.is_live(value)
-                make = partial(self.xp.empty, type.shape, type.dtype.array_name)
+                make = partial(self.empty, type.shape, type.dtype.array_name)
                 self.add(partial(self.put, place, make), node)
         if op.kernel:
             arguments = [*node.values, *node.inputs]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.data import memory_limit
+from graphspec.runtime import blocks
 from graphspec.runtime.backends import backend as find_backend
 
 #: the part of what is left that one request may take
@@ -53,13 +54,21 @@ def check(needed: int, present: int = 0, backend: str = "numpy") -> None:
     if limit is not None:
         if needed + present > limit:
             raise GraphSpecError(memory_limit(needed + present, limit, by_user=True))
+        if needed + present + blocks.idle_bytes() > limit:
+            blocks.release_idle()
         return
     if needed <= LITTLE:
         return
+    if needed > _share(backend):
+        blocks.release_idle()
+        if needed > (limit := _share(backend)):
+            raise GraphSpecError(memory_limit(needed, limit, by_user=False))
+
+
+def _share(backend: str) -> int:
+    """The bytes that a request may take without a limit of the user's."""
     left = available(backend)
-    limit = sys.maxsize if left is None else int(left * SHARE)
-    if needed > limit:
-        raise GraphSpecError(memory_limit(needed, limit, by_user=False))
+    return sys.maxsize if left is None else int(left * SHARE)
 
 
 def available(backend: str = "numpy") -> int | None:

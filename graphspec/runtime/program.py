@@ -6,7 +6,7 @@ import itertools
 import linecache
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from functools import cached_property, partial
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from graphspec.ir.collector import collector_at_rest
 from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
+from graphspec.runtime.blocks import Pool
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.fast import load_kernels
@@ -70,11 +71,17 @@ class Program:
         self.graph = graph
         if self.fast:
             load_kernels()
+        given = [value for values in stages.gives for value in values] if stages else []
         if fuse and backend == "numpy" and watch is None:
             graph, stages = fused(graph, env, stages, compiled=self.fast)
             if check:
                 verify(graph)
         self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages, fast=self.fast)
+        became = dict(
+            zip([v for values in stages.gives for v in values] if stages else [], given, strict=True)
+        )
+        #: what it writes where its caller wants it (see `Stages`), and the value that it is in the plan
+        self.placed = {became[value]: root for value, root in self.plan.placed.items()}
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)
         taken = {value for cut in self.plan.cuts for value in cut.takes}
@@ -83,8 +90,11 @@ class Program:
         self._file = f"<graphspec program {next(_NUMBER)}>"
         self._linked: Linked | None = None
         self._watch = watch
+        #: the memory of large results; of others, and on a device, the array library does that itself
+        self.pool = Pool(self.plan.own_bytes if backend == "numpy" else ())
         if len(self.plan.steps) > LONG and watch is None and stages is None:
-            self._linked = Linked(self.plan, backend, fast=self.fast)
+            empty = self.pool.empty if backend == "numpy" else None
+            self._linked = Linked(self.plan, backend, fast=self.fast, empty=empty)
         #: does the work instead, in several threads (see `runtime.parallel`)
         self.parallel: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
@@ -106,7 +116,7 @@ class Program:
             from graphspec.runtime.compiled import compiled
 
             found |= {name: compiled(text) for text, name in program.loops.items()}
-        kernels = SimpleNamespace(**found, watch=self._watch)
+        kernels = SimpleNamespace(**found, watch=self._watch, empty_result=self.pool.empty)
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(program.text, self._file, "exec"), namespace)
         # tracebacks show lines of the program; the entry goes when the program does
@@ -157,9 +167,9 @@ class Program:
         finally:
             idle.append(run)
 
-    def play(self, inputs: Mapping[str, Any]) -> Played:
-        """A run of a program with stages; it must be closed."""
-        return Played(self, [inputs[name] for name in self._order])
+    def play(self, inputs: Mapping[str, Any], placed: Sequence[Any] = ()) -> Played:
+        """A run of a program with stages, which writes into the arrays `placed`; it must be closed."""
+        return Played(self, [inputs[name] for name in self._order], placed)
 
     def _run_and_check(self, run: Run, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         """Run on a device, then look at the bounds of the indices that were computed or given there."""
@@ -172,8 +182,9 @@ class Program:
         return results
 
     def release(self) -> None:
-        """Give back the memory of the arenas that no call is using."""
+        """Give back the memory that no call and no result is using."""
         self._idle.clear()
+        self.pool.release()
 
     def _take(self, idle: list[Run]) -> Run:
         """The program on an arena that nobody uses, one of the queue's idle ones or a new one.
@@ -256,11 +267,12 @@ class Played:
     Its arrays are good until it goes on.
     """
 
-    def __init__(self, program: Program, arrays: list[Any]) -> None:
+    def __init__(self, program: Program, arrays: list[Any], placed: Sequence[Any]) -> None:
         self._program = program
         self._queue = program.backend.queue()
         self._run = program._take(program._idle[self._queue])
         self._arrays = arrays
+        self._placed = placed
         self._steps: Any = None
 
     def go_on(self, given: list[Any] | None = None) -> Any:
@@ -270,7 +282,7 @@ class Played:
             with program.backend.quiet():
                 if self._steps is not None:
                     return self._steps.send(given)
-                self._steps = self._run(*map(as_plain, self._arrays))
+                self._steps = self._run(*map(as_plain, self._arrays), *self._placed)
                 return next(self._steps)
         except Exception as error:
             program._explain(error, program._node_of(error))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-
 OF_NUMPY = (
     *("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sign", "maximum", "minimum"),
     *("float32", "float64", "int32", "int64"),

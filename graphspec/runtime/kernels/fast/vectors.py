@@ -49,7 +49,7 @@ def _address(context: Any, builder: Any, kind: Any, pointer: Any, index: Any) ->
     return builder.bitcast(builder.gep(pointer, [index]), vector.as_pointer())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def pointer(typing: Any, array: Any) -> Any:
     """Where the elements of a plain array are: like a flat array, but without indices from the end.
 
@@ -66,7 +66,7 @@ def _index(context: Any, builder: Any, index_type: Any, index: Any) -> Any:
     return context.cast(builder, index, index_type, numba.types.intp)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(typing: Any, data: Any, index: Any) -> Any:
     """The vector that begins with data[index]."""
 
@@ -78,7 +78,7 @@ def load(typing: Any, data: Any, index: Any) -> Any:
     return VectorType(data.dtype)(data, index), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(typing: Any, data: Any, index: Any, vector: Any) -> Any:
     """data[index : index + lanes] = vector."""
 
@@ -107,7 +107,7 @@ def _spread(builder: Any, element: Any, lanes: int) -> Any:
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), order)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load_first(typing: Any, data: Any, index: Any, count: Any) -> Any:
     """data[index : index + count] and zeros behind; what lies behind is not touched."""
 
@@ -129,7 +129,7 @@ def load_first(typing: Any, data: Any, index: Any, count: Any) -> Any:
     return VectorType(data.dtype)(data, index, count), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store_first(typing: Any, data: Any, index: Any, vector: Any, count: Any) -> Any:
     """data[index : index + count] = the first elements of the vector."""
 
@@ -150,7 +150,7 @@ def store_first(typing: Any, data: Any, index: Any, vector: Any, count: Any) -> 
     return numba.types.void(data, index, vector, count), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def lanes_in(typing: Any, data: Any) -> Any:
     """How many elements are in a vector of these."""
 
@@ -160,7 +160,7 @@ def lanes_in(typing: Any, data: Any) -> Any:
     return numba.types.intp(data), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def zeros_like(typing: Any, data: Any) -> Any:
     """A vector of zeros, of such elements."""
 
@@ -170,7 +170,7 @@ def zeros_like(typing: Any, data: Any) -> Any:
     return VectorType(data.dtype)(data), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def fma(typing: Any, element: Any, vector: Any, total: Any) -> Any:
     """element * vector + total, rounded once where the machine can; `element` is a number or a vector."""
 
@@ -189,7 +189,7 @@ def fma(typing: Any, element: Any, vector: Any, total: Any) -> Any:
     return total(element, vector, total), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def total_of(typing: Any, vector: Any) -> Any:
     """The sum of the elements of a vector."""
 
@@ -212,7 +212,7 @@ def total_of(typing: Any, vector: Any) -> Any:
 
 
 def _arithmetic(name: str) -> Callable[..., Any]:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def apply(typing: Any, left: Any, right: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return getattr(builder, name)(args[0], args[1])
@@ -229,7 +229,7 @@ add, subtract, multiply = _arithmetic("fadd"), _arithmetic("fsub"), _arithmetic(
 def _shuffle(order: Callable[[int], list[int]]) -> Callable[..., Any]:
     """A choice of lanes of two vectors, those of the second one counted on."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def choose(typing: Any, left: Any, right: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             lanes = signature.args[0].lanes

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.data import index_out_of_range, out_of_memory
@@ -32,6 +32,14 @@ Run = Callable[..., dict[str, Any]]
 Watch = Callable[[int, tuple[Any, ...], tuple[Any, ...]], None]
 
 _NUMBER = itertools.count(1)
+
+
+class Parallel(Protocol):
+    """What does the work of a program in several threads."""
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]: ...
+
+    def release(self) -> None: ...
 
 
 class Program:
@@ -74,7 +82,7 @@ class Program:
             empty = self.pool.empty if backend == "numpy" else None
             self._linked = Linked(self.plan, backend, fast=self.fast, empty=empty)
         #: does the work instead, in several threads (see `runtime.parallel`)
-        self.parallel: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+        self.parallel: Parallel | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
         self._noting = [
             step.node for step in self.plan.steps if self.backend.name == "cupy" and step.op.kernel in NOTING
@@ -155,6 +163,8 @@ class Program:
         with self._lock:
             self._idle.clear()
         self.pool.release()
+        if self.parallel is not None:
+            self.parallel.release()
 
     def _take(self, queue: int) -> Run:
         """The program on an arena that nobody uses.

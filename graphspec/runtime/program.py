@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from functools import cached_property, partial
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -38,6 +38,14 @@ Run = Callable[..., tuple[Any, ...]]
 Watch = Callable[[int, tuple[Any, ...], tuple[Any, ...]], None]
 
 _NUMBER = itertools.count(1)
+
+
+class Parallel(Protocol):
+    """What does the work of a program in several threads."""
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]: ...
+
+    def release(self) -> None: ...
 
 
 class Program:
@@ -96,7 +104,7 @@ class Program:
             empty = self.pool.empty if backend == "numpy" else None
             self._linked = Linked(self.plan, backend, fast=self.fast, empty=empty)
         #: does the work instead, in several threads (see `runtime.parallel`)
-        self.parallel: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+        self.parallel: Parallel | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
         self._noting = [
             step.node for step in self.plan.steps if self.backend.name == "cupy" and step.op.kernel in NOTING
@@ -185,6 +193,8 @@ class Program:
         """Give back the memory that no call and no result is using."""
         self._idle.clear()
         self.pool.release()
+        if self.parallel is not None:
+            self.parallel.release()
 
     def _take(self, idle: list[Run]) -> Run:
         """The program on an arena that nobody uses, one of the queue's idle ones or a new one.

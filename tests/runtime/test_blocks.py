@@ -10,6 +10,8 @@ import pytest
 import graphspec as gs
 from graphspec.runtime import blocks, memory
 from graphspec.runtime.blocks import MOST_IDLE, Pool
+from graphspec.runtime.parallel import ParallelProgram
+from graphspec.runtime.pieces import cut
 from graphspec.runtime.plan import LARGE
 
 SHAPE = (LARGE // 4,)
@@ -160,6 +162,31 @@ def test_results_that_are_kept_stay_as_they_are_and_others_serve_again():
     assert {address(third[name]) for name in large} == where
     program.release()
     assert program.pool.idle_bytes == 0
+
+
+def test_what_pieces_write_together_serves_again():
+    model = gs.loads(SPEC)
+    arrays = {**model.init(seed=0), **model.draw(seed=0)}
+    step = model.compile("x", of="s", per_example=True)
+    step({"fc.weight": arrays["fc.weight"], "fc.bias": arrays["fc.bias"]}, {"x": arrays["x"]})
+    program = list(model._engine._programs.values())[-1]
+    run = ParallelProgram(cut(program.plan.graph, "N"), program.plan.env, 2)
+    given = {name: arrays[name] for name in program.needs}
+    first = run(given)
+    (large,) = (name for name, array in first.items() if array.nbytes >= LARGE)
+    expected, where = first[large].copy(), address(first[large])
+    part = first.pop(large)[5:7]
+    second = run(given)
+    assert address(second[large]) != where
+    np.testing.assert_array_equal(part, expected[5:7])
+    del part, second
+    third = run(given)
+    np.testing.assert_array_equal(third[large], expected)
+    del third
+    assert run._pool.idle_bytes == expected.nbytes
+    program.parallel = run
+    program.release()
+    assert run._pool.idle_bytes == 0
 
 
 def test_many_threads_that_keep_and_drop_results():

@@ -12,6 +12,7 @@ from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.inline_calls import inline_calls
 from graphspec.transforms.push_selections import push_remaining_selections
 from graphspec.transforms.simplify import simplify
+from graphspec.transforms.transpose_products import transpose_products
 
 Pass: TypeAlias = "Callable[[Graph], Graph]"
 
@@ -23,6 +24,7 @@ PASSES: tuple[Pass, ...] = (
     inline_calls,
     simplify,  # a call's adjoint computes forward values again: here they become one
     push_remaining_selections,  # after merging: what is there whole anyway is not computed again in boxes
+    transpose_products,  # the gradient of a weight comes out as the weight lies
     eliminate_dead_code,  # last: the others leave orphans
 )
 

@@ -12,7 +12,7 @@ from graphspec.ops.shape import Transpose, swap_last
 def transpose_products(graph: Graph) -> Graph:
     """Replace the transposed product of two matrices, or stacks of matrices, by that of the transposed.
 
-    The result then lies in memory in the order in which it is asked for: a per-example gradient is not
+    The result then lies in memory in the order in which it is asked for: a gradient of a weight is not
     copied.  Needs calls inlined.  Sums may be taken in another order.
 
         transpose(transpose(x) @ g)   becomes   transpose(g) @ x

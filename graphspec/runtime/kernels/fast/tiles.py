@@ -132,7 +132,6 @@ def tiles_in_portions(x: Shape, y: Shape, padding: Pair, is_mirrored: bool, most
         (POINTS * image_step,),
         (POINTS * result_step,),
     )
-    kind = np.int64
     row, column = np.divmod(np.arange(portion * vectors), vectors)
     starts = row * SEEN * line + column * LANES
     q = np.arange(-(-total // portion) * portion)
@@ -142,8 +141,12 @@ def tiles_in_portions(x: Shape, y: Shape, padding: Pair, is_mirrored: bool, most
     target = (image[row] * rows * y[2] + TILE * ty[row]) * y[3] + column * LANES
     height = np.where(image[row] < 0, 0, np.minimum(TILE, y[2] - TILE * ty[row]))
     targets = np.stack([target, height, np.clip(y[3] - column * LANES, 0, LANES)], axis=1)
-    tables = [np.ascontiguousarray(t, kind) for t in (np.arange(channels) * count, starts, places, targets)]
-    return Tiles(sizes, *tables, shapes)
+    offsets = np.arange(channels) * count
+    return Tiles(sizes, _table(offsets), _table(starts), _table(places), _table(targets), shapes)
+
+
+def _table(numbers: Any) -> Any:
+    return np.ascontiguousarray(numbers, np.int64)
 
 
 @compiled

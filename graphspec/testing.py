@@ -37,6 +37,7 @@ from graphspec.ir import (
     symbol,
 )
 from graphspec.ir import evaluate as evaluate_size
+from graphspec.ops.fused import Fused, Position
 from graphspec.runtime.kernels import find_kernel
 from graphspec.transforms.push_selections import push_selections
 
@@ -62,12 +63,29 @@ def evaluate(
                 body = node.op.body
                 arguments = dict(zip(body.parameters, (known[v] for v in node.inputs), strict=True))
                 results = evaluate(body.results, arguments, env)
+            elif isinstance(node.op, Fused):
+                results = _members(node.op, node, known, env)
             else:
                 operands = [_operand(v, node.op, known, env) for v in node.inputs]
                 results = [run(node.op.at(env), operands, concrete(node.types[0], env))]
             for value, array in zip(node.values, results, strict=True):
                 known.setdefault(value, array)
     return [known[value] for value in values]
+
+
+def _members(fused: Fused, node: Node, known: Mapping[Value, Array], env: Mapping[str, int]) -> list[Array]:
+    """The results of a group of ops, computed one after the other."""
+    arrays: list[Any] = [known[v] for v in node.inputs]
+    types = fused.member_types([v.type for v in node.inputs])
+    for member, type in zip(fused.members, types, strict=True):
+        operands = [arrays[i] for i in member.inputs]
+        if isinstance(member.op, Position):
+            shape = concrete(type, env).shape
+            size = shape[member.op.axis]
+            arrays.append(np.arange(size).reshape(shape))
+        else:
+            arrays.append(run(member.op.at(env), operands, concrete(type, env)))
+    return [arrays[len(node.inputs) + k] for k in fused.results]
 
 
 def _operand(value: Value, op: Op, known: Mapping[Value, Array], env: Mapping[str, int]) -> Any:

@@ -25,6 +25,7 @@ from graphspec.ir import (
     Graph,
     Input,
     Literal,
+    Node,
     Op,
     Sample,
     TensorType,
@@ -81,8 +82,7 @@ def _members(fused: Fused, node: Node, known: Mapping[Value, Array], env: Mappin
         operands = [arrays[i] for i in member.inputs]
         if isinstance(member.op, Position):
             shape = concrete(type, env).shape
-            size = shape[member.op.axis]
-            arrays.append(np.arange(size).reshape(shape))
+            arrays.append(np.arange(evaluate_size(shape[member.op.axis], {})).reshape(shape))
         else:
             arrays.append(run(member.op.at(env), operands, concrete(type, env)))
     return [arrays[len(node.inputs) + k] for k in fused.results]

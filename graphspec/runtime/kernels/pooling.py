@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphspec.runtime.kernels.registry import kernel
-from graphspec.runtime.kernels.windows import Pair, window_elements
+from graphspec.runtime.kernels.windows import Pair, are_apart, window_elements
 
 
 @kernel("max_pool2d")
@@ -23,8 +23,12 @@ def max_pool2d(
     ceil_mode: bool,
 ) -> None:
     """out = the greatest element of each window."""
-    out.fill(-xp.inf)
     elements = window_elements(x.shape[2:], out.shape[2:], kernel_size, stride, padding, dilation)
+    if are_apart(x.shape[2:], out.shape[2:], kernel_size, stride, padding, dilation):
+        _, _, (_, places) = next(elements)
+        out[...] = x[places]
+    else:
+        out.fill(-xp.inf)
     for _, _, (windows, places) in elements:
         best = out[windows]
         xp.maximum(best, x[places], out=best)
@@ -44,10 +48,27 @@ def max_pool2d_scatter(
     ceil_mode: bool,
 ) -> None:
     """out = 0, then out at the first greatest element of each window += g of the window."""
-    out.fill(0)
     elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    if are_apart(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation):
+        _hand_on(out, g, x, y, [places for _, _, (_, places) in elements])
+        return
+    out.fill(0)
     for windows, places, wins in _winners(xp, x, y, elements):
         out[places] += _masked(g[windows], wins)
+
+
+def _hand_on(out: Any, g: Any, x: Any, y: Any, elements: list[Any]) -> None:
+    """The scatter for windows that are apart: what an element does not win is left to the next ones."""
+    bits = f"int{8 * x.itemsize}"
+    target, left = out.view(bits), np.ascontiguousarray(g).view(bits)
+    if len(elements) * y.size != x.size:
+        out.fill(0)
+    for places in elements[:-1]:
+        loses = np.less(x[places], y)
+        kept = np.bitwise_and(left, np.negative(loses.view("int8")))
+        np.bitwise_xor(left, kept, out=target[places])
+        left = kept
+    target[elements[-1]] = left  # of a window with a maximum some element wins
 
 
 @kernel("max_pool2d_gather", "numpy")

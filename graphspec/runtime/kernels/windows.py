@@ -32,3 +32,11 @@ def _places(size: int, windows: int, stride: int, offset: int) -> tuple[slice, s
         return slice(0, 0), slice(0, 0)
     start = first * stride + offset
     return slice(first, last + 1), slice(start, last * stride + offset + 1, stride)
+
+
+def are_apart(size: Pair, windows: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> bool:
+    """Whether windows have no element in common, and none reaches over a border."""
+    return all(
+        p == 0 and d * (k - 1) < s and (n - 1) * s + d * (k - 1) < length
+        for length, n, k, s, p, d in zip(size, windows, kernel, stride, padding, dilation, strict=True)
+    )

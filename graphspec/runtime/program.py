@@ -154,8 +154,6 @@ class Program:
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The results; they are the caller's own, and alias neither the inputs nor each other."""
-        if self.parallel is not None:
-            return self.parallel(inputs)
         arrays = [inputs[name] for name in self._order]
         if self.backend.name == "numpy":
             arrays = [as_plain(array) for array in arrays]

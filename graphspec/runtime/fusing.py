@@ -8,7 +8,6 @@ from dataclasses import replace
 from graphspec.ir import Graph, Node, Op, TensorType
 from graphspec.ops.blocks import BLOCK
 from graphspec.ops.comparison import Where
-from graphspec.runtime.link import LONG
 from graphspec.runtime.loops import accepts
 from graphspec.runtime.plan import Stages
 from graphspec.transforms.fuse import Style, fuse
@@ -28,12 +27,7 @@ BLOCKS = Style(_is_array_call, is_compiled=False, least=4 * BLOCK)
 def fused(
     graph: Graph, env: Mapping[str, int], stages: Stages | None, *, compiled: bool
 ) -> tuple[Graph, Stages | None]:
-    """The graph with its groups fused, and its stages, whose values are others then.
-
-    A program of very many steps is left as it is: it would wait for the compiler too long.
-    """
-    if len(graph.nodes) > LONG:
-        return graph, stages
+    """The graph with its groups fused, and its stages, whose values are others then."""
     for style in (LOOPS, BLOCKS) if compiled else (BLOCKS,):
         graph, stages = _fused(graph, env, stages, style)
     return graph, stages

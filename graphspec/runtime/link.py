@@ -29,12 +29,9 @@ class Linked:
     Where `empty` is given, it makes the arrays of the results.
     """
 
-    def __init__(
-        self, plan: Plan, backend: str, *, fast: bool = False, empty: Callable[..., Any] | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, backend: str, *, empty: Callable[..., Any] | None = None) -> None:
         self.plan = plan
         self.backend = backend
-        self.fast = fast
         self.empty = empty
         self._functions: dict[str, Callable[..., Any]] = {}
 
@@ -61,7 +58,6 @@ class _Binding:
     def __init__(self, linked: Linked, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]) -> None:
         self.plan = plan = linked.plan
         self.backend = linked.backend
-        self.fast = linked.fast
         self.empty = linked.empty or xp.empty
         self.arena = arena
         self.xp = xp
@@ -118,7 +114,7 @@ class _Binding:
         if op.kernel:
             arguments = [*node.values, *node.inputs]
             scratch = [self.storage(slot) for slot in step.scratch]
-            found = find_kernel(op.kernel, self.backend, fast=self.fast)
+            found = find_kernel(op.kernel, self.backend)
             kernel: Callable[..., Any] = partial(found, self.xp)
             if len(node.values) > 1:
                 kernel = partial(_with_several, kernel, len(node.values))

@@ -74,13 +74,14 @@ class Program:
     ) -> None:
         self.backend: Backend = find_backend(backend)
         self.fuse = fuse
-        self.fast = fast and backend == "numpy" and watch is None
+        is_long = len(graph.nodes) > LONG  # it would wait for a compiler too long
+        self.fast = fast and backend == "numpy" and watch is None and not is_long
         #: what it computes, before anything was fused
         self.graph = graph
         if self.fast:
             load_kernels()
         given = [value for values in stages.gives for value in values] if stages else []
-        if fuse and backend == "numpy" and watch is None:
+        if fuse and backend == "numpy" and watch is None and not is_long:
             graph, stages = fused(graph, env, stages, compiled=self.fast)
             if check:
                 verify(graph)
@@ -102,7 +103,7 @@ class Program:
         self.pool = Pool(self.plan.own_bytes if backend == "numpy" else ())
         if len(self.plan.steps) > LONG and watch is None and stages is None:
             empty = self.pool.empty if backend == "numpy" else None
-            self._linked = Linked(self.plan, backend, fast=self.fast, empty=empty)
+            self._linked = Linked(self.plan, backend, empty=empty)
         #: does the work instead, in several threads (see `runtime.parallel`)
         self.parallel: Parallel | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them

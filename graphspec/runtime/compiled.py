@@ -17,7 +17,7 @@ _LOCK = threading.Lock()
 _HEADER = '''"""A loop that graphspec wrote; it may be deleted at any time."""
 from math import inf, nan
 from numba import njit
-from numpy import float32, float64, int32, int64
+from numpy import bool_ as bool, empty, float32, float64, int32, int64
 from graphspec.runtime.kernels.fast.functions import {functions}
 '''
 _DECORATOR = '@njit(nogil=True, cache={cache}, fastmath={{"contract"}}, error_model="numpy")\n'

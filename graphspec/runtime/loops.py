@@ -207,6 +207,18 @@ class _Writer:
     # --- text ---
 
     def write(self) -> Loop:
+        from graphspec.runtime.short_rows import is_short, write_short
+
+        write_short(self) if is_short(self) else self.write_rows()
+        return Loop(
+            "\n".join(self.lines) + "\n",
+            tuple(self.shape_of(f"r{j}") for j in range(len(self.op.results))),
+            tuple(self.shape_of(f"a{k}") if f"a{k}" in self.arrays else None for k in range(self.n)),
+            tuple(self.shape_of(f"b{j}") for j in range(len(self.found.kept))),
+        )
+
+    def write_rows(self) -> None:
+        """Loops over rows, and in them loops along a row, one for each pass."""
         op = self.op
         outer = [g for g, group in enumerate(self.axes) if group[0] not in op.inner]
         inner = [g for g, group in enumerate(self.axes) if group[0] in op.inner]
@@ -229,12 +241,6 @@ class _Writer:
             self.pass_over(p, inner, depth, totals)
         for k in totals:
             self.add(1, f"{self.result_of[k]}[()] = {self.scalar_type(k)}(g{k})")
-        return Loop(
-            "\n".join(self.lines) + "\n",
-            tuple(self.shape_of(f"r{j}") for j in range(len(op.results))),
-            tuple(self.shape_of(f"a{k}") if f"a{k}" in self.arrays else None for k in range(self.n)),
-            tuple(self.shape_of(f"b{j}") for j in range(len(self.found.kept))),
-        )
 
     def arrays_in_order(self) -> list[str]:
         return sorted(self.arrays, key=lambda name: ("rab".index(name[0]), int(name[1:])))

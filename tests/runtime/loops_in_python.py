@@ -10,7 +10,7 @@ import numpy as np
 
 OF_NUMPY = (
     *("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sign", "maximum", "minimum"),
-    *("float32", "float64", "int32", "int64"),
+    *("float32", "float64", "int32", "int64", "empty"),
 )
 
 

@@ -7,6 +7,7 @@ compiled anew only when the module that uses it changes, or its `__pycache__` is
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numba
@@ -20,7 +21,10 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 
 def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled for each set of types when it is first called with them."""
-    return numba.njit(nogil=True, cache=True, fastmath=set(FASTMATH), error_model="numpy")(function)
+    made = numba.njit(nogil=True, fastmath=set(FASTMATH), error_model="numpy")(function)
+    with suppress(RuntimeError):  # where no folder can be written to, it is compiled in each process
+        made.enable_caching()
+    return made
 
 
 def inlined(function: Callable[..., Any]) -> Any:

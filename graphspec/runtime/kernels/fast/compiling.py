@@ -46,3 +46,9 @@ def is_compiled_for(array: Any) -> bool:
 def plain(array: Any) -> Any:
     """The array, or a copy if its elements do not follow one another."""
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def written(out: Any) -> Any:
+    """The array that a kernel writes into: results always lie plainly."""
+    assert out.flags.c_contiguous, "a compiled kernel cannot write into a view"
+    return out

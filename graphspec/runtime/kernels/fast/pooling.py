@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphspec.runtime.kernels import pooling as common
-from graphspec.runtime.kernels.fast.compiling import compiled, inlined, is_compiled_for, plain
+from graphspec.runtime.kernels.fast.compiling import compiled, inlined, is_compiled_for, plain, written
 from graphspec.runtime.kernels.fast.vectors import (
     evens,
     lanes_in,
@@ -254,9 +254,9 @@ def max_pool2d(
     if not is_compiled_for(x):
         common.max_pool2d(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
     elif _is_two_by_two(x.shape[-2:], out.shape[-2:], kernel_size, stride, padding, dilation):
-        _max_two_by_two(_planes(out), _planes(x))
+        _max_two_by_two(_planes(written(out)), _planes(x))
     else:
-        _max(_planes(out), _planes(x), kernel_size, stride, padding, dilation)
+        _max(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
 
 
 @kernel("max_pool2d_scatter", "fast")
@@ -276,9 +276,9 @@ def max_pool2d_scatter(
     if not is_compiled_for(x):
         common.max_pool2d_scatter(xp, out, g, x, y, kernel_size, stride, padding, dilation, ceil_mode)
     elif _is_two_by_two(x.shape[-2:], y.shape[-2:], kernel_size, stride, padding, dilation):
-        _scatter_two_by_two(_planes(out), _planes(g), _planes(x), _planes(y))
+        _scatter_two_by_two(_planes(written(out)), _planes(g), _planes(x), _planes(y))
     else:
-        planes = _planes(out), _planes(g), _planes(x), _planes(y)
+        planes = _planes(written(out)), _planes(g), _planes(x), _planes(y)
         _scatter(*planes, kernel_size, stride, padding, dilation)
 
 
@@ -299,7 +299,7 @@ def max_pool2d_gather(
     if not is_compiled_for(x):
         common.max_pool2d_gather(xp, out, v, x, y, kernel_size, stride, padding, dilation, ceil_mode)
     else:
-        planes = _planes(out), _planes(v), _planes(x), _planes(y)
+        planes = _planes(written(out)), _planes(v), _planes(x), _planes(y)
         _gather(*planes, kernel_size, stride, padding, dilation)
 
 
@@ -318,7 +318,7 @@ def window_sum(
     if not is_compiled_for(x):
         common.window_sum(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
     else:
-        _sum(_planes(out), _planes(x), kernel_size, stride, padding, dilation)
+        _sum(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
 
 
 @kernel("window_spread", "fast")
@@ -337,4 +337,4 @@ def window_spread(
     if not is_compiled_for(g):
         common.window_spread(xp, out, g, kernel_size, stride, padding, dilation, ceil_mode, size)
     else:
-        _spread(_planes(out), _planes(g), kernel_size, stride, padding, dilation)
+        _spread(_planes(written(out)), _planes(g), kernel_size, stride, padding, dilation)

@@ -209,9 +209,12 @@ def _weight_points(packed: Any, weight: Any, spare: Any, sizes: Any) -> None:
                 store_six(spare, at, 96, _at_points(*_load_three(spare, 16 * k, 96)))
             for r in range(0, min(together, blocks * block - row), block):
                 to = ((row + r) // block * channels + channel) * block
-                for point in range(36):
-                    for k in range(block):
-                        packed[to + point * step + k] = spare[16 * (18 + point) + r + k]
+                for point in range(36):  # a block has 4 rows or 6
+                    at, made = to + point * step, 16 * (18 + point) + r
+                    packed[at], packed[at + 1] = spare[made], spare[made + 1]
+                    packed[at + 2], packed[at + 3] = spare[made + 2], spare[made + 3]
+                    if block == 6:
+                        packed[at + 4], packed[at + 5] = spare[made + 4], spare[made + 5]
 
 
 @inlined

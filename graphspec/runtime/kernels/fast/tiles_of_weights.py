@@ -36,7 +36,7 @@ from graphspec.runtime.kernels.fast.vectors import (
 )
 
 #: tiles of a portion: sums over fewer would spend their time on adding the lanes of vectors up
-PORTION = 64
+PORTION = 128
 
 
 @cache

@@ -67,6 +67,7 @@ class Sizes(NamedTuple):
     line: int
     image_step: int
     result_step: int
+    weight_step: int
     #: rows of a block of the product
     block: int
     #: elements of the weight from one row of the product to the next, and from channel to channel; the
@@ -121,15 +122,16 @@ def tiles_in_portions(x: Shape, y: Shape, padding: Pair, is_mirrored: bool, most
     # a step that is a power of 2 would have all points compete for the same lines of the cache
     image_step, result_step = channels * count + LANES, rows * count + LANES
     block = rows_of_block(rows)
+    weight_step = -(-rows // block) * block * channels + LANES
     steps = (9, 9 * rows, 8, -1) if is_mirrored else (9 * channels, 9, 0, 1)
     sizes = Sizes._make(
         [
             *(channels, rows, *x[2:], *y[2:], padding[1], total, portion, vectors, count),
-            *(line, image_step, result_step, block, *steps),
+            *(line, image_step, result_step, weight_step, block, *steps),
         ]
     )
     shapes = (
-        (POINTS * -(-rows // block) * block * channels,),
+        (POINTS * weight_step,),
         (portion * SEEN * line,),
         (SPARE,),
         (POINTS * image_step,),
@@ -193,7 +195,7 @@ def _weight_points(packed: Any, weight: Any, spare: Any, sizes: Any) -> None:
     block, channels, taps = sizes.block, sizes.channels, 54 * LANES
     blocks = (sizes.rows + block - 1) // block
     together = LANES // block * block
-    step = blocks * block * channels
+    step = sizes.weight_step
     for row in range(0, blocks * block, together):
         for channel in range(channels):
             for r in range(together):
@@ -315,8 +317,8 @@ def image_points(image: Any, channel: int, lines: Any, starts: Any, spare: Any, 
 @inlined
 def _multiply(result: Any, packed: Any, image: Any, offsets: Any, sizes: Any) -> None:
     """result[point, row, tile] = the sum over the channels of weight and image."""
-    weight = 0
     for point in range(36):
+        weight = point * sizes.weight_step
         for row in range(0, sizes.rows, sizes.block):
             rows = min(sizes.block, sizes.rows - row)
             for tile in range(0, sizes.tiles, LANES):

@@ -132,13 +132,16 @@ def _multiply(sums: Any, given: Any, image: Any, sizes: Any) -> None:
     """sums[point, row, channel] += the sum over the tiles of given and image."""
     rows, channels, tiles = sizes.rows, sizes.channels, sizes.tiles
     for point in range(36):
-        for channel in range(0, channels, 2):
-            right = point * sizes.image_step + channel * tiles
-            right_step = tiles if channel + 1 < channels else 0
-            for row in range(0, rows, 3):
-                left = point * sizes.result_step + row * tiles
-                at = (point * rows + row) * channels + channel
-                add_dots(sums, at, channels, given, left, min(3, rows - row), image, right, right_step, tiles)
+        for row in range(0, rows, 3):  # three rows stay near, pairs of channels pass by
+            left = point * sizes.result_step + row * tiles
+            at = (point * rows + row) * channels
+            for channel in range(0, channels, 2):
+                right = point * sizes.image_step + channel * tiles
+                step = tiles if channel + 1 < channels else 0
+                add_dots(
+                    *(sums, at + channel, channels, given, left),
+                    *(min(3, rows - row), image, right, step, tiles),
+                )
 
 
 @inlined

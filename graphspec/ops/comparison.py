@@ -108,10 +108,10 @@ class GreaterEqual(Comparison):
 
 
 class Logic(Op):
-    """What logic on two booleans shares; `operator` is Python's for booleans."""
+    """What logic on two booleans shares; `bitwise` is the operator that does it without branching."""
 
     is_elementwise = True
-    operator: ClassVar[str]
+    bitwise: ClassVar[str]
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
         require_bool(self.name, x, y)
@@ -124,7 +124,7 @@ class Logic(Op):
         return f"xp.{self.name}({x}, {y}, out={out})"
 
     def element(self, x: str, y: str) -> str:
-        return f"({x} {self.operator} {y})"
+        return f"({x} {self.bitwise} {y})"
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -140,7 +140,7 @@ class LogicalAnd(Logic):
     """
 
     is_commutative = True
-    operator = "&"
+    bitwise = "&"
 
 
 @op
@@ -152,7 +152,7 @@ class LogicalOr(Logic):
     """
 
     is_commutative = True
-    operator = "|"
+    bitwise = "|"
 
 
 @op

@@ -7,6 +7,7 @@ compiled anew only when the module that uses it changes, or its `__pycache__` is
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numba
@@ -20,7 +21,10 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 
 def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled for each set of types when it is first called with them."""
-    return numba.njit(nogil=True, cache=True, fastmath=set(FASTMATH), error_model="numpy")(function)
+    made = numba.njit(nogil=True, fastmath=set(FASTMATH), error_model="numpy")(function)
+    with suppress(RuntimeError):  # where no folder can be written to, it is compiled in each process
+        made.enable_caching()
+    return made
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -42,3 +46,9 @@ def is_compiled_for(array: Any) -> bool:
 def plain(array: Any) -> Any:
     """The array, or a copy if its elements do not follow one another."""
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def written(out: Any) -> Any:
+    """The array that a kernel writes into: results always lie plainly."""
+    assert out.flags.c_contiguous, "a compiled kernel cannot write into a view"
+    return out

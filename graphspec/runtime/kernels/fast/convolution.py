@@ -13,7 +13,7 @@ from graphspec.ops.convolution import (
 )
 from graphspec.ops.portions import Pair, Shape
 from graphspec.runtime.kernels import convolution_on_cpu as common
-from graphspec.runtime.kernels.fast.compiling import is_compiled, is_compiled_for, plain
+from graphspec.runtime.kernels.fast.compiling import is_compiled, is_compiled_for, plain, written
 from graphspec.runtime.kernels.fast.direct import slide
 from graphspec.runtime.kernels.fast.sliding import Slide, adjoint_slide, forward_slide
 from graphspec.runtime.kernels.fast.tiles import Tiles, tiled_convolution, tiles
@@ -139,7 +139,7 @@ def convolution_weight_adjoint(
     slides = stride, padding, dilation, groups
     if is_compiled_for(x):
         made = _weights(x.shape, g.shape, size, slides, x.itemsize)
-        arrays = [*_flat(out, g, x), *carve(storage, *made.shapes)]
+        arrays = [*_flat(written(out), g, x), *carve(storage, *made.shapes)]
         if isinstance(made, Tiles):
             tiled_weight_adjoint(*arrays, *made.tables, made.sizes)
         else:
@@ -149,7 +149,7 @@ def convolution_weight_adjoint(
 
 
 def _convolve(out: Any, x: Any, weight: Any, storage: Any, made: Tiles | Slide) -> None:
-    arrays = [*_flat(out, x, weight), *carve(storage, *made.shapes)]
+    arrays = [*_flat(written(out), x, weight), *carve(storage, *made.shapes)]
     if isinstance(made, Tiles):
         tiled_convolution(*arrays, *made.tables, made.sizes)
     else:

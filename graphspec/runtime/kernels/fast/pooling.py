@@ -8,7 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from graphspec.runtime.kernels import pooling as common
-from graphspec.runtime.kernels.fast.compiling import compiled, inlined, is_compiled_for, plain
+from graphspec.runtime.kernels.fast.compiling import compiled, inlined, is_compiled_for, plain, written
+from graphspec.runtime.kernels.fast.vectors import (
+    evens,
+    lanes_in,
+    load_first,
+    odds,
+    pointer,
+    store,
+    store_first,
+    where_less,
+    woven_high,
+    woven_low,
+    zeros_like,
+)
 from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.windows import Pair
 
@@ -34,42 +47,69 @@ def _windows(size: int, windows: int, stride: int, offset: int) -> Any:
 
 
 @inlined
-def _keep_greatest(best: Any, x: Any, stride: int) -> None:
+def _keep_greatest(best: Any, at: int, x: Any, first: int, stride: int, count: int) -> None:
     if stride == 2:  # a known step is vectorised
-        for j in range(best.size):
-            a, b = x[2 * j], best[j]
-            best[j] = a if (a > b) | (a != a) else b
+        for j in range(count):
+            a, b = x[first + 2 * j], best[at + j]
+            best[at + j] = a if (a > b) | (a != a) else b
     else:
-        for j in range(best.size):
-            a, b = x[j * stride], best[j]
-            best[j] = a if (a > b) | (a != a) else b
+        for j in range(count):
+            a, b = x[first + j * stride], best[at + j]
+            best[at + j] = a if (a > b) | (a != a) else b
 
 
 @inlined
-def _add(total: Any, x: Any, stride: int) -> None:
+def _add(total: Any, at: int, x: Any, first: int, stride: int, count: int) -> None:
     if stride == 2:
-        for j in range(total.size):
-            total[j] += x[2 * j]
+        for j in range(count):
+            total[at + j] += x[first + 2 * j]
     else:
-        for j in range(total.size):
-            total[j] += x[j * stride]
+        for j in range(count):
+            total[at + j] += x[first + j * stride]
+
+
+@inlined
+def _over_windows(
+    is_max: bool,
+    out: Any,
+    x: Any,
+    planes: int,
+    pooled: Pair,
+    size: Pair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> None:
+    for line in range(planes * pooled[0]):
+        plane, i = line // pooled[0], line % pooled[0]
+        at = line * pooled[1]
+        for j in range(pooled[1]):
+            out[at + j] = -float("inf") if is_max else 0
+        for k in range(kernel_size[0]):
+            row = i * stride[0] - padding[0] + k * dilation[0]
+            if row < 0 or row >= size[0]:
+                continue
+            for m in range(kernel_size[1]):
+                offset = m * dilation[1] - padding[1]
+                first, end = _windows(size[1], pooled[1], stride[1], offset)
+                place = (plane * size[0] + row) * size[1] + first * stride[1] + offset
+                if is_max:
+                    _keep_greatest(out, at + first, x, place, stride[1], end - first)
+                else:
+                    _add(out, at + first, x, place, stride[1], end - first)
 
 
 @compiled
 def _max(out: Any, x: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
-    for plane in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            best = out[plane, i]
-            best[:] = -float("inf")
-            for k in range(kernel_size[0]):
-                row = i * stride[0] - padding[0] + k * dilation[0]
-                if row < 0 or row >= x.shape[1]:
-                    continue
-                line = x[plane, row]
-                for m in range(kernel_size[1]):
-                    offset = m * dilation[1] - padding[1]
-                    first, end = _windows(x.shape[2], out.shape[2], stride[1], offset)
-                    _keep_greatest(best[first:end], line[first * stride[1] + offset :], stride[1])
+    windows = kernel_size, stride, padding, dilation
+    _over_windows(True, pointer(out), pointer(x), out.shape[0], out.shape[1:], x.shape[1:], *windows)
+
+
+@compiled
+def _sum(out: Any, x: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+    windows = kernel_size, stride, padding, dilation
+    _over_windows(False, pointer(out), pointer(x), out.shape[0], out.shape[1:], x.shape[1:], *windows)
 
 
 @compiled
@@ -115,31 +155,55 @@ def _scatter(
 
 @compiled
 def _scatter_two_by_two(out: Any, g: Any, x: Any, y: Any) -> None:
-    """`out` and `g` are the bits of numbers: masks need no branches, which could not be foreseen."""
-    none = out.dtype.type(0)
-    for plane in range(out.shape[0]):
-        for i in range(y.shape[1]):
-            for j in range(y.shape[2]):
-                best, left = y[plane, i, j], g[plane, i, j]
-                a, b = x[plane, 2 * i, 2 * j], x[plane, 2 * i, 2 * j + 1]
-                c, d = x[plane, 2 * i + 1, 2 * j], x[plane, 2 * i + 1, 2 * j + 1]
-                loses = none - out.dtype.type(a < best)
-                out[plane, 2 * i, 2 * j] = left & ~loses
-                left &= loses
-                loses = none - out.dtype.type(b < best)
-                out[plane, 2 * i, 2 * j + 1] = left & ~loses
-                left &= loses
-                loses = none - out.dtype.type(c < best)
-                out[plane, 2 * i + 1, 2 * j] = left & ~loses
-                left &= loses
-                loses = none - out.dtype.type(d < best)
-                out[plane, 2 * i + 1, 2 * j + 1] = left & ~loses
-            for j in range(2 * y.shape[2], out.shape[2]):
-                out[plane, 2 * i, j] = none
-                out[plane, 2 * i + 1, j] = none
-        for i in range(2 * y.shape[1], out.shape[1]):
-            for j in range(out.shape[2]):
-                out[plane, i, j] = none
+    """In vectors, as branches could not be foreseen: what an element does not win is left to the next."""
+    planes, height, width = out.shape
+    rows, columns = y.shape[1:]
+    out, g, x, y = pointer(out), pointer(g), pointer(x), pointer(y)
+    lanes, none = lanes_in(x), zeros_like(x)
+    for plane in range(planes):
+        for i in range(rows):
+            for j in range(0, columns, lanes):
+                count = min(lanes, columns - j)
+                given = (plane * rows + i) * columns + j
+                best, left = load_first(y, given, count), load_first(g, given, count)
+                upper = (plane * height + 2 * i) * width + 2 * j
+                a, b = _pairs(x, upper, 2 * count)
+                c, d = _pairs(x, upper + width, 2 * count)
+                at_a, left = where_less(a, best, none, left), where_less(a, best, left, none)
+                at_b, left = where_less(b, best, none, left), where_less(b, best, left, none)
+                at_c, left = where_less(c, best, none, left), where_less(c, best, left, none)
+                at_d = where_less(d, best, none, left)
+                _put_pairs(out, upper, at_a, at_b, 2 * count)
+                _put_pairs(out, upper + width, at_c, at_d, 2 * count)
+            for row in range(2 * i, 2 * i + 2):
+                for j in range(2 * columns, width):
+                    out[(plane * height + row) * width + j] = 0
+        for k in range((plane * height + 2 * rows) * width, (plane + 1) * height * width):
+            out[k] = 0
+
+
+@inlined
+def _pairs(x: Any, at: int, count: int) -> Any:
+    """The first and the second elements of pairs."""
+    lanes = lanes_in(x)
+    p, q = load_first(x, at, count), load_first(x, at + lanes, count - lanes)
+    return evens(p, q), odds(p, q)
+
+
+@inlined
+def _put_pairs(out: Any, at: int, left: Any, right: Any, count: int) -> None:
+    """The inverse of `_pairs`."""
+    lanes = lanes_in(out)
+    _put(out, at, woven_low(left, right), count)
+    _put(out, at + lanes, woven_high(left, right), count - lanes)
+
+
+@inlined
+def _put(out: Any, at: int, vector: Any, count: int) -> None:
+    if count >= lanes_in(out):
+        store(out, at, vector)
+    elif count > 0:
+        store_first(out, at, vector, count)
 
 
 @compiled
@@ -154,38 +218,25 @@ def _gather(
 
 
 @compiled
-def _sum(out: Any, x: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
-    for plane in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            total = out[plane, i]
-            total[:] = 0
-            for k in range(kernel_size[0]):
-                row = i * stride[0] - padding[0] + k * dilation[0]
-                if row < 0 or row >= x.shape[1]:
-                    continue
-                line = x[plane, row]
-                for m in range(kernel_size[1]):
-                    offset = m * dilation[1] - padding[1]
-                    first, end = _windows(x.shape[2], out.shape[2], stride[1], offset)
-                    _add(total[first:end], line[first * stride[1] + offset :], stride[1])
-
-
-@compiled
 def _spread(out: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
-    for plane in range(out.shape[0]):
-        out[plane, :, :] = 0
-        for i in range(g.shape[1]):
+    planes, height, width = out.shape
+    rows, columns = g.shape[1:]
+    out, g = pointer(out), pointer(g)
+    for plane in range(planes):
+        for k in range(plane * height * width, (plane + 1) * height * width):
+            out[k] = 0
+        for i in range(rows):
             for k in range(kernel_size[0]):
                 row = i * stride[0] - padding[0] + k * dilation[0]
-                if row < 0 or row >= out.shape[1]:
+                if row < 0 or row >= height:
                     continue
-                line, given = out[plane, row], g[plane, i]
                 for m in range(kernel_size[1]):
                     offset = m * dilation[1] - padding[1]
-                    first, end = _windows(out.shape[2], g.shape[2], stride[1], offset)
-                    target = line[first * stride[1] + offset :]
+                    first, end = _windows(width, columns, stride[1], offset)
+                    at = (plane * height + row) * width + first * stride[1] + offset
+                    given = (plane * rows + i) * columns + first
                     for j in range(end - first):
-                        target[j * stride[1]] += given[first + j]
+                        out[at + j * stride[1]] += g[given + j]
 
 
 @kernel("max_pool2d", "fast")
@@ -203,9 +254,9 @@ def max_pool2d(
     if not is_compiled_for(x):
         common.max_pool2d(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
     elif _is_two_by_two(x.shape[-2:], out.shape[-2:], kernel_size, stride, padding, dilation):
-        _max_two_by_two(_planes(out), _planes(x))
+        _max_two_by_two(_planes(written(out)), _planes(x))
     else:
-        _max(_planes(out), _planes(x), kernel_size, stride, padding, dilation)
+        _max(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
 
 
 @kernel("max_pool2d_scatter", "fast")
@@ -225,10 +276,9 @@ def max_pool2d_scatter(
     if not is_compiled_for(x):
         common.max_pool2d_scatter(xp, out, g, x, y, kernel_size, stride, padding, dilation, ceil_mode)
     elif _is_two_by_two(x.shape[-2:], y.shape[-2:], kernel_size, stride, padding, dilation):
-        bits = f"int{8 * x.itemsize}"
-        _scatter_two_by_two(_planes(out).view(bits), _planes(g).view(bits), _planes(x), _planes(y))
+        _scatter_two_by_two(_planes(written(out)), _planes(g), _planes(x), _planes(y))
     else:
-        planes = _planes(out), _planes(g), _planes(x), _planes(y)
+        planes = _planes(written(out)), _planes(g), _planes(x), _planes(y)
         _scatter(*planes, kernel_size, stride, padding, dilation)
 
 
@@ -249,7 +299,7 @@ def max_pool2d_gather(
     if not is_compiled_for(x):
         common.max_pool2d_gather(xp, out, v, x, y, kernel_size, stride, padding, dilation, ceil_mode)
     else:
-        planes = _planes(out), _planes(v), _planes(x), _planes(y)
+        planes = _planes(written(out)), _planes(v), _planes(x), _planes(y)
         _gather(*planes, kernel_size, stride, padding, dilation)
 
 
@@ -268,7 +318,7 @@ def window_sum(
     if not is_compiled_for(x):
         common.window_sum(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
     else:
-        _sum(_planes(out), _planes(x), kernel_size, stride, padding, dilation)
+        _sum(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
 
 
 @kernel("window_spread", "fast")
@@ -287,4 +337,4 @@ def window_spread(
     if not is_compiled_for(g):
         common.window_spread(xp, out, g, kernel_size, stride, padding, dilation, ceil_mode, size)
     else:
-        _spread(_planes(out), _planes(g), kernel_size, stride, padding, dilation)
+        _spread(_planes(written(out)), _planes(g), kernel_size, stride, padding, dilation)

@@ -28,6 +28,7 @@ from graphspec.runtime.kernels.fast.vectors import (
     load,
     odds,
     pointer,
+    scale,
     store,
     store_first,
     subtract,
@@ -41,6 +42,8 @@ PORTION = 1 << 16
 #: rows and columns of a tile of results, and of the image that it depends on
 TILE, SEEN = 4, 6
 POINTS = SEEN * SEEN
+#: elements for the points of a vector of tiles, or of weights and their taps on the way there
+SPARE = 64 * LANES
 #: tiles that a vector of columns holds: a row of tiles has a multiple of them
 IN_VECTOR = LANES // TILE
 
@@ -64,6 +67,7 @@ class Sizes(NamedTuple):
     line: int
     image_step: int
     result_step: int
+    weight_step: int
     #: rows of a block of the product
     block: int
     #: elements of the weight from one row of the product to the next, and from channel to channel; the
@@ -118,17 +122,18 @@ def tiles_in_portions(x: Shape, y: Shape, padding: Pair, is_mirrored: bool, most
     # a step that is a power of 2 would have all points compete for the same lines of the cache
     image_step, result_step = channels * count + LANES, rows * count + LANES
     block = rows_of_block(rows)
+    weight_step = -(-rows // block) * block * channels + LANES
     steps = (9, 9 * rows, 8, -1) if is_mirrored else (9 * channels, 9, 0, 1)
     sizes = Sizes._make(
         [
             *(channels, rows, *x[2:], *y[2:], padding[1], total, portion, vectors, count),
-            *(line, image_step, result_step, block, *steps),
+            *(line, image_step, result_step, weight_step, block, *steps),
         ]
     )
     shapes = (
-        (POINTS * -(-rows // block) * block * channels,),
+        (POINTS * weight_step,),
         (portion * SEEN * line,),
-        (POINTS * LANES,),
+        (SPARE,),
         (POINTS * image_step,),
         (POINTS * result_step,),
     )
@@ -167,7 +172,7 @@ def tiled_convolution(
 ) -> None:
     """out = the convolution of x with weight."""
     plane = sizes.height * sizes.width
-    _weight_points(pointer(packed), pointer(weight), sizes)
+    _weight_points(pointer(packed), pointer(weight), pointer(spare), sizes)
     for i in range(lines.size):
         lines[i] = 0
     for q in range(0, sizes.total, sizes.portion):
@@ -185,37 +190,66 @@ def tiled_convolution(
 
 
 @inlined
-def _weight_points(packed: Any, weight: Any, sizes: Any) -> None:
-    """packed[point, tile of rows, channel, row] = G w G'."""
-    block, channels = sizes.block, sizes.channels
+def _weight_points(packed: Any, weight: Any, spare: Any, sizes: Any) -> None:
+    """packed[point, tile of rows, channel, row] = G w G', with zeros in rows that are not there."""
+    block, channels, taps = sizes.block, sizes.channels, 54 * LANES
     blocks = (sizes.rows + block - 1) // block
-    for row in range(blocks * block):
+    together = LANES // block * block
+    step = sizes.weight_step
+    for row in range(0, blocks * block, together):
         for channel in range(channels):
-            at = (row // block * channels + channel) * block + row % block
-            point_step = blocks * block * channels
-            if row >= sizes.rows:
-                for point in range(36):
-                    packed[at + point * point_step] = 0
-                continue
-            w = row * sizes.row_step + channel * sizes.channel_step + sizes.first
-            s = sizes.step
-            a = _at_points(weight[w], weight[w + s], weight[w + 2 * s])
-            b = _at_points(weight[w + 3 * s], weight[w + 4 * s], weight[w + 5 * s])
-            c = _at_points(weight[w + 6 * s], weight[w + 7 * s], weight[w + 8 * s])
+            for r in range(together):
+                w = (row + r) * sizes.row_step + channel * sizes.channel_step + sizes.first
+                for t in range(9):
+                    is_there = row + r < sizes.rows
+                    spare[taps + t * LANES + r] = weight[w + t * sizes.step] if is_there else 0
+            for i in range(3):
+                at = taps + 48 * i
+                store_six(spare, 96 * i, LANES, _at_points(*_load_three(spare, at, LANES)))
             for k in range(6):
-                p = _at_points(a[k], b[k], c[k])
-                for i in range(6):
-                    packed[at + (6 * i + k) * point_step] = p[i]
+                at = 16 * (18 + k)
+                store_six(spare, at, 96, _at_points(*_load_three(spare, 16 * k, 96)))
+            for r in range(0, min(together, blocks * block - row), block):
+                to = ((row + r) // block * channels + channel) * block
+                for point in range(36):  # a block has 4 rows or 6
+                    at, made = to + point * step, 16 * (18 + point) + r
+                    packed[at], packed[at + 1] = spare[made], spare[made + 1]
+                    packed[at + 2], packed[at + 3] = spare[made + 2], spare[made + 3]
+                    if block == 6:
+                        packed[at + 4], packed[at + 5] = spare[made + 4], spare[made + 5]
 
 
 @inlined
 def _at_points(a: Any, b: Any, c: Any) -> Any:
-    """The polynomial a + b*z + c*z**2 at 0, 1, -1, 2, -2 and infinity, scaled."""
-    kind = type(a)
-    sixth, twelfth = kind(1 / 6), kind(1 / 12)
-    even, odd = (a + c) * -sixth, b * sixth
-    far, turn = a * kind(1 / 24) + c * sixth, b * twelfth
-    return a * kind(1 / 4), even - odd, even + odd, far + turn, far - turn, c
+    """G w: the polynomial a + b*z + c*z**2 at 0, 1, -1, 2, -2 and infinity, scaled."""
+    even, near = scale(-1 / 6, add(a, c)), scale(1 / 6, b)
+    far, turn = fma(1 / 24, a, scale(1 / 6, c)), scale(1 / 12, b)
+    points = subtract(even, near), add(even, near), add(far, turn), subtract(far, turn)
+    return scale(1 / 4, a), points[0], points[1], points[2], points[3], c
+
+
+@inlined
+def _load_three(data: Any, at: int, step: int) -> Any:
+    return load(data, at), load(data, at + step), load(data, at + 2 * step)
+
+
+@inlined
+def load_six(data: Any, at: int, step: int) -> Any:
+    """Six vectors, one every `step` elements."""
+    first = _load_three(data, at, step)
+    last = _load_three(data, at + 3 * step, step)
+    return first[0], first[1], first[2], last[0], last[1], last[2]
+
+
+@inlined
+def store_six(data: Any, at: int, step: int, vectors: Any) -> None:
+    """The inverse of `load_six`."""
+    store(data, at, vectors[0])
+    store(data, at + step, vectors[1])
+    store(data, at + 2 * step, vectors[2])
+    store(data, at + 3 * step, vectors[3])
+    store(data, at + 4 * step, vectors[4])
+    store(data, at + 5 * step, vectors[5])
 
 
 @inlined
@@ -273,34 +307,18 @@ def image_points(image: Any, channel: int, lines: Any, starts: Any, spare: Any, 
                 load(lines, s3 + at),
             )
             d4, d5 = evens(evens(p, q), evens(r, s)), evens(odds(p, q), odds(r, s))
-            z0, z1, z2, z3, z4, z5 = _seen(d0, d1, d2, d3, d4, d5)
-            to = i * 6 * LANES
-            store(spare, to, z0)
-            store(spare, to + 16, z1)
-            store(spare, to + 32, z2)
-            store(spare, to + 48, z3)
-            store(spare, to + 64, z4)
-            store(spare, to + 80, z5)
+            store_six(spare, 96 * i, LANES, _seen(d0, d1, d2, d3, d4, d5))
         step = sizes.image_step
         for k in range(6):
-            at = 16 * k
-            d0, d1, d2 = load(spare, at), load(spare, at + 96), load(spare, at + 192)
-            d3, d4, d5 = load(spare, at + 288), load(spare, at + 384), load(spare, at + 480)
-            z0, z1, z2, z3, z4, z5 = _seen(d0, d1, d2, d3, d4, d5)
             to = k * step + channel * sizes.tiles + tile
-            store(image, to, z0)
-            store(image, to + 6 * step, z1)
-            store(image, to + 12 * step, z2)
-            store(image, to + 18 * step, z3)
-            store(image, to + 24 * step, z4)
-            store(image, to + 30 * step, z5)
+            store_six(image, to, 6 * step, _seen(*load_six(spare, 16 * k, 96)))
 
 
 @inlined
 def _multiply(result: Any, packed: Any, image: Any, offsets: Any, sizes: Any) -> None:
     """result[point, row, tile] = the sum over the channels of weight and image."""
-    weight = 0
     for point in range(36):
+        weight = point * sizes.weight_step
         for row in range(0, sizes.rows, sizes.block):
             rows = min(sizes.block, sizes.rows - row)
             for tile in range(0, sizes.tiles, LANES):
@@ -337,9 +355,7 @@ def _interpolate(out: Any, row: int, q: int, result: Any, targets: Any, spare: A
     for tile in range(0, sizes.tiles, LANES):
         for k in range(6):
             at = k * step + row * sizes.tiles + tile
-            m0, m1, m2 = load(result, at), load(result, at + 6 * step), load(result, at + 12 * step)
-            m3, m4 = load(result, at + 18 * step), load(result, at + 24 * step)
-            y0, y1, y2, y3 = _made(m0, m1, m2, m3, m4, load(result, at + 30 * step))
+            y0, y1, y2, y3 = _made(*load_six(result, at, 6 * step))
             to = k * LANES
             store(spare, to, y0)
             store(spare, to + 96, y1)
@@ -347,10 +363,7 @@ def _interpolate(out: Any, row: int, q: int, result: Any, targets: Any, spare: A
             store(spare, to + 288, y3)
         table = 3 * (q * sizes.vectors + tile // 4)
         for r in range(4):
-            at = 96 * r
-            m0, m1, m2 = load(spare, at), load(spare, at + 16), load(spare, at + 32)
-            m3, m4, m5 = load(spare, at + 48), load(spare, at + 64), load(spare, at + 80)
-            y0, y1, y2, y3 = _made(m0, m1, m2, m3, m4, m5)
+            y0, y1, y2, y3 = _made(*load_six(spare, 96 * r, LANES))
             a, b, c, d = woven_low(y0, y2), woven_low(y1, y3), woven_high(y0, y2), woven_high(y1, y3)
             to = plane + r * sizes.out_width
             _put(out, to, r, targets, table, woven_low(a, b))

@@ -19,6 +19,8 @@ from graphspec.runtime.kernels.fast.tiles import (
     Tiles,
     copy_rows,
     image_points,
+    load_six,
+    store_six,
     tiles_in_portions,
 )
 from graphspec.runtime.kernels.fast.vectors import (
@@ -28,12 +30,13 @@ from graphspec.runtime.kernels.fast.vectors import (
     load,
     odds,
     pointer,
+    scale,
     store,
     subtract,
 )
 
 #: tiles of a portion: sums over fewer would spend their time on adding the lanes of vectors up
-PORTION = 64
+PORTION = 128
 
 
 @cache
@@ -43,7 +46,7 @@ def weight_tiles(x: Shape, y: Shape, padding: Pair) -> Tiles | None:
     if made is None:
         return None
     sums = POINTS * made.sizes.rows * made.sizes.channels
-    return replace(made, shapes=((sums,), *made.shapes[1:]))
+    return replace(made, shapes=((sums + LANES,), *made.shapes[1:]))
 
 
 @compiled
@@ -88,7 +91,7 @@ def tiled_weight_adjoint(
                 copy_rows(pointer(lines), to, sizes.line, pointer(g), at, row, 4, height, width)
             _cotangent_points(pointer(given), line, pointer(lines), pointer(starts), pointer(spare), sizes)
         _multiply(pointer(sums), pointer(given), pointer(image), sizes)
-    _weight(pointer(out), pointer(sums), sizes)
+    _weight(pointer(out), pointer(sums), pointer(spare), sizes)
 
 
 @inlined
@@ -115,30 +118,13 @@ def _cotangent_points(given: Any, row: int, lines: Any, starts: Any, spare: Any,
                 load(lines, s3 + at),
             )
             e, f, g, h = evens(p, q), evens(s, t), odds(p, q), odds(s, t)
-            z0, z1, z2, z3, z4, z5 = _powers(evens(e, f), evens(g, h), odds(e, f), odds(g, h))
-            to = 96 * r
-            store(spare, to, z0)
-            store(spare, to + 16, z1)
-            store(spare, to + 32, z2)
-            store(spare, to + 48, z3)
-            store(spare, to + 64, z4)
-            store(spare, to + 80, z5)
+            points = _powers(evens(e, f), evens(g, h), odds(e, f), odds(g, h))
+            store_six(spare, 96 * r, LANES, points)
         for k in range(6):
             at = 16 * k
-            g0, g1, g2, g3 = (
-                load(spare, at),
-                load(spare, at + 96),
-                load(spare, at + 192),
-                load(spare, at + 288),
-            )
-            z0, z1, z2, z3, z4, z5 = _powers(g0, g1, g2, g3)
-            to = k * step + row * sizes.tiles + tile
-            store(given, to, z0)
-            store(given, to + 6 * step, z1)
-            store(given, to + 12 * step, z2)
-            store(given, to + 18 * step, z3)
-            store(given, to + 24 * step, z4)
-            store(given, to + 30 * step, z5)
+            g0, g1, g2 = load(spare, at), load(spare, at + 96), load(spare, at + 192)
+            points = _powers(g0, g1, g2, load(spare, at + 288))
+            store_six(given, k * step + row * sizes.tiles + tile, 6 * step, points)
 
 
 @inlined
@@ -146,43 +132,43 @@ def _multiply(sums: Any, given: Any, image: Any, sizes: Any) -> None:
     """sums[point, row, channel] += the sum over the tiles of given and image."""
     rows, channels, tiles = sizes.rows, sizes.channels, sizes.tiles
     for point in range(36):
-        for channel in range(0, channels, 2):
-            right = point * sizes.image_step + channel * tiles
-            right_step = tiles if channel + 1 < channels else 0
-            for row in range(0, rows, 3):
-                left = point * sizes.result_step + row * tiles
-                at = (point * rows + row) * channels + channel
-                add_dots(sums, at, channels, given, left, min(3, rows - row), image, right, right_step, tiles)
+        for row in range(0, rows, 3):  # three rows stay near, pairs of channels pass by
+            left = point * sizes.result_step + row * tiles
+            at = (point * rows + row) * channels
+            for channel in range(0, channels, 2):
+                right = point * sizes.image_step + channel * tiles
+                step = tiles if channel + 1 < channels else 0
+                add_dots(
+                    *(sums, at + channel, channels, given, left),
+                    *(min(3, rows - row), image, right, step, tiles),
+                )
 
 
 @inlined
 def _from_points(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any) -> Any:
     """G' m: the adjoint of taking a polynomial at the points."""
-    kind = type(m0)
-    near, far = (m1 + m2) * kind(-1 / 6), (m3 + m4) * kind(1 / 24)
-    odd = (m2 - m1) * kind(1 / 6) + (m3 - m4) * kind(1 / 12)
-    return m0 * kind(1 / 4) + near + far, odd, near + far * kind(4) + m5
+    near, far = add(m1, m2), add(m3, m4)
+    even = fma(1 / 4, m0, fma(-1 / 6, near, scale(1 / 24, far)))
+    odd = fma(1 / 6, subtract(m2, m1), scale(1 / 12, subtract(m3, m4)))
+    return even, odd, fma(-1 / 6, near, fma(1 / 6, far, m5))
 
 
 @inlined
-def _weight(out: Any, sums: Any, sizes: Any) -> None:
-    """out[row, channel] = G' m G."""
+def _weight(out: Any, sums: Any, spare: Any, sizes: Any) -> None:
+    """out[row, channel] = G' m G.  The vectors of the last channels of a row go on into the next one."""
     step = sizes.rows * sizes.channels
-    for i in range(step):
-        a0, a1, a2 = _column(sums, i, step)
-        b0, b1, b2 = _column(sums, i + step, step)
-        c0, c1, c2 = _column(sums, i + 2 * step, step)
-        d0, d1, d2 = _column(sums, i + 3 * step, step)
-        e0, e1, e2 = _column(sums, i + 4 * step, step)
-        f0, f1, f2 = _column(sums, i + 5 * step, step)
-        out[9 * i], out[9 * i + 1], out[9 * i + 2] = _from_points(a0, b0, c0, d0, e0, f0)
-        out[9 * i + 3], out[9 * i + 4], out[9 * i + 5] = _from_points(a1, b1, c1, d1, e1, f1)
-        out[9 * i + 6], out[9 * i + 7], out[9 * i + 8] = _from_points(a2, b2, c2, d2, e2, f2)
+    for first in range(0, step, LANES):
+        for k in range(6):
+            _store_three(spare, 48 * k, _from_points(*load_six(sums, first + k * step, 6 * step)))
+        for j in range(3):
+            _store_three(spare, 288 + 48 * j, _from_points(*load_six(spare, 16 * j, 48)))
+        for r in range(min(LANES, step - first)):
+            for t in range(9):
+                out[9 * (first + r) + t] = spare[288 + 16 * t + r]
 
 
 @inlined
-def _column(sums: Any, at: int, step: int) -> Any:
-    """G' m for the points of one column."""
-    down = 6 * step
-    m0, m1, m2 = sums[at], sums[at + down], sums[at + 2 * down]
-    return _from_points(m0, m1, m2, sums[at + 3 * down], sums[at + 4 * down], sums[at + 5 * down])
+def _store_three(data: Any, at: int, vectors: Any) -> None:
+    store(data, at, vectors[0])
+    store(data, at + LANES, vectors[1])
+    store(data, at + 2 * LANES, vectors[2])

@@ -114,17 +114,17 @@ def load_first(typing: Any, data: Any, index: Any, count: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         dtype = signature.args[0].dtype
         at = _index(context, builder, signature.args[1], args[1])
-        pointer = _address(context, builder, signature.args[0], args[0], at)
+        place = _address(context, builder, signature.args[0], args[0], at)
         vector = context.get_value_type(VectorType(dtype))
         mask = _mask(context, builder, dtype, _index(context, builder, signature.args[2], args[2]))
         number = ir.IntType(32)
         function = cgutils.get_or_insert_function(
             builder.module,
-            ir.FunctionType(vector, [vector.as_pointer(), number, mask.type, vector]),
+            ir.FunctionType(vector, [place.type, number, mask.type, vector]),
             f"llvm.masked.load.v{lanes_of(dtype)}f{dtype.bitwidth}.p0",
         )
         zeros = ir.Constant(vector, None)
-        return builder.call(function, [pointer, number(dtype.bitwidth // 8), mask, zeros])
+        return builder.call(function, [place, number(dtype.bitwidth // 8), mask, zeros])
 
     return VectorType(data.dtype)(data, index, count), generate
 
@@ -170,23 +170,37 @@ def zeros_like(typing: Any, data: Any) -> Any:
     return VectorType(data.dtype)(data), generate
 
 
+def _factor(context: Any, builder: Any, kind: Any, factor: Any, vector: Any) -> Any:
+    """A factor of a vector: a vector as it is, a number in every lane."""
+    if isinstance(kind, VectorType):
+        return factor
+    return _spread(builder, context.cast(builder, factor, kind, vector.dtype), vector.lanes)
+
+
 @intrinsic
-def fma(typing: Any, element: Any, vector: Any, total: Any) -> Any:
-    """element * vector + total, rounded once where the machine can; `element` is a number or a vector."""
+def fma(typing: Any, factor: Any, vector: Any, total: Any) -> Any:
+    """factor * vector + total, rounded once where the machine can; the factor is a number or a vector."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = args[1].type
-        factor = args[0]
-        if not isinstance(signature.args[0], VectorType):
-            number = context.cast(builder, factor, signature.args[0], signature.args[1].dtype)
-            factor = _spread(builder, number, signature.args[1].lanes)
-        name = f"llvm.fmuladd.v{signature.args[1].lanes}f{signature.args[1].dtype.bitwidth}"
         function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind, kind, kind]), name
+            builder.module,
+            ir.FunctionType(kind, [kind, kind, kind]),
+            f"llvm.fmuladd.v{vector.lanes}f{vector.dtype.bitwidth}",
         )
-        return builder.call(function, [factor, args[1], args[2]])
+        return builder.call(function, [_factor(context, builder, factor, args[0], vector), *args[1:]])
 
-    return total(element, vector, total), generate
+    return total(factor, vector, total), generate
+
+
+@intrinsic
+def scale(typing: Any, factor: Any, vector: Any) -> Any:
+    """factor * vector, the factor being a number or a vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fmul(_factor(context, builder, factor, args[0], vector), args[1])
+
+    return vector(factor, vector), generate
 
 
 @intrinsic
@@ -211,6 +225,16 @@ def total_of(typing: Any, vector: Any) -> Any:
     return vector.dtype(vector), generate
 
 
+@intrinsic
+def where_less(typing: Any, left: Any, right: Any, vector: Any, other: Any) -> Any:
+    """`vector` in the lanes where left < right, `other` in those where it is not, or one is NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
+
+    return vector(left, right, vector, other), generate
+
+
 def _arithmetic(name: str) -> Callable[..., Any]:
     @intrinsic
     def apply(typing: Any, left: Any, right: Any) -> Any:
@@ -223,7 +247,7 @@ def _arithmetic(name: str) -> Callable[..., Any]:
     return made
 
 
-add, subtract, multiply = _arithmetic("fadd"), _arithmetic("fsub"), _arithmetic("fmul")
+add, subtract = _arithmetic("fadd"), _arithmetic("fsub")
 
 
 def _shuffle(order: Callable[[int], list[int]]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from graphspec.ir import Graph, Node, Size, Value, apply, evaluate, rebuild
@@ -14,28 +15,44 @@ from graphspec.ops.shape import Reshape
 
 #: multiplications of one row of a product with a vector up to which a loop is faster than the BLAS
 SHORT = 64
+#: elements from which on an outer product that is a result is left to a kernel that passes the caches by
+LARGE = 1 << 22
 
 
 def unpack_products(graph: Graph, sizes: Mapping[str, int]) -> Graph:
     """Replace outer products, stacks of short products with one column, and one-element look-ups by loops.
 
     What stands beside them can then be done in the same loop (`fuse`).  The bounds of look-ups are checked as
-    before, by `indexing`.  Needs differentiation done.
+    before, by `indexing`.  A large outer product that is a result stays one: nothing would be saved by doing
+    more in its loop.  Needs differentiation done.
 
         x[N, 1] @ w[1, 5]                      becomes   x * w
         take_along_axis(x, index[N, 1], 1)     becomes   sum(where(index == [0, 1, ...], x, 0), axis=1)
     """
 
     checked: dict[tuple[Value, Size], Value] = {}
+    results = {_reshaped(value) for value in graph.outputs.values()}
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> Value | None:
         if isinstance(node.op, Matmul):
-            return _product(node, inputs, sizes)
+            is_large = node.values[0] in results and _count(node.types[0].shape, sizes) >= LARGE
+            return None if is_large else _product(node, inputs, sizes)
         if isinstance(node.op, TakeAlongAxis | AddAlongAxis) and node.types[0].dtype.is_float:
             return _one_of_each_row(node, inputs, sizes, checked)
         return None
 
     return rebuild(graph, rule)
+
+
+def _reshaped(value: Value) -> Value:
+    """What a value is a reshape of."""
+    while isinstance(value.node.op, Reshape):
+        value = value.node.inputs[0]
+    return value
+
+
+def _count(shape: tuple[Size, ...], sizes: Mapping[str, int]) -> int:
+    return math.prod(evaluate(size, sizes) for size in shape)
 
 
 def _product(node: Node, inputs: tuple[Value, ...], sizes: Mapping[str, int]) -> Value | None:

@@ -12,7 +12,7 @@ from graphspec.runtime.kernels.fast.streams import STREAMED, VECTOR, settle, str
 from graphspec.runtime.kernels.registry import kernel
 
 #: rows shorter than this are numpy's, and so are results smaller than this many bytes
-SHORT, SMALL = 8, 1 << 15
+SHORT, SMALL = 8, 1 << 20
 #: elements that are computed in the nearest cache before they are streamed
 PORTION = 4096
 

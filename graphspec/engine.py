@@ -102,22 +102,22 @@ class Engine:
         key = (module or self.module, request)
         with self._lock:
             if key not in self._derived:
-                derived = self._derive(*key)
+                derived = self._derive(*key, push=self._simplify)
                 _remember(self._derived, key, derived)
                 _remember(self._asked, derived, request.of or ())
             return self._derived[key]
 
-    def _derive(self, module: Module, request: Request) -> Derived:
+    def _derive(self, module: Module, request: Request, *, push: bool) -> Derived:
         if request.kind in ("rows", "columns"):
             from graphspec.jacobian_blocks import derive as derive_block
 
-            return derive_block(module, request, push=self._simplify)
+            return derive_block(module, request, push=push)
         if request.per_example is None:
-            return compiler.derive(module, request, push=self._simplify)
+            return compiler.derive(module, request, push=push)
         from graphspec.per_example import derive, find_batch
 
         alone = self._variant(module, {find_batch(module, request): 1})
-        return derive(module, alone, request, push=self._simplify)
+        return derive(module, alone, request, push=push)
 
     def check(self) -> None:
         """Check what lowering leaves open: gradients in the spec, and the sizes that have numbers."""
@@ -323,6 +323,14 @@ class Engine:
         derived = self.derive(request, module)
         sizes = self._sizes_used(module, derived, bound.env)
         return plan(self.graph(derived), sizes), module, derived
+
+    def plan_as_written(self, request: Request, module: Module, sizes: Sizes) -> Plan:
+        """The plan of a request's program where nothing is optimised, for these sizes of the dims."""
+        from graphspec.runtime.plan import plan
+
+        derived = self._derive(module, request, push=False)
+        graph = compiler.simplify(derived.graph, everything=False, check=False)
+        return plan(graph, self._sizes_used(module, derived, sizes))
 
     def load_parameters(
         self,

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from graphspec.ir import Op, TensorType
+from graphspec.ir import DType, Op, TensorType
 from graphspec.runtime.plan import Plan, Step, nbytes
 
 #: what a core does in a second: of products of matrices, and of bytes that pass through it; and a call
 FLOPS, BYTES, CALL = 1e11, 2e10, 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a step does: FLOPs of products in a dtype, and bytes of what it reads and writes."""
+
+    flops: int
+    bytes: int
+    dtype: DType
+
+
+def cost(step: Step, plan: Plan) -> Cost:
+    """What a step does; nothing for a view."""
+    operands = [plan.types[value] for value in step.node.inputs]
+    return Cost(flops(step.op, operands, step.types[0]), moved(step, plan), step.types[0].dtype)
+
+
 def flops(op: Op, operands: Sequence[TensorType], result: TensorType) -> int:
-    """Multiplications and additions of a product of matrices or a convolution; 0 for other ops."""
+    """Multiplications and additions of a product of matrices or a convolution; 0 for other ops.
+
+    They are those of the definition: a kernel may do with fewer, as Winograd's does.
+    """
     match op.name:
         case "matmul":
             return 2 * _size(result) * _number(operands[0].shape[-1])
@@ -26,18 +45,25 @@ def flops(op: Op, operands: Sequence[TensorType], result: TensorType) -> int:
 
 
 def moved(step: Step, plan: Plan) -> int:
-    """The bytes of the operands and results of a step; none for a view."""
+    """The bytes of the operands and results of a step, each once; none for a view.
+
+    Of what is selected from, as many as are taken count.  Working storage does not.
+    """
     if step.op.is_view:
         return 0
-    return sum(map(nbytes, step.types)) + sum(nbytes(plan.types[value]) for value in step.node.inputs)
+    written = sum(map(nbytes, step.types))
+    read = [nbytes(plan.types[value]) for value in step.node.inputs]
+    if step.op.is_selection:
+        read[0] = min(read[0], written)
+    return written + sum(read)
 
 
 def seconds(step: Step, plan: Plan) -> float:
     """About how long a step takes on one core."""
     if step.op.is_view:
         return 0.0
-    work = flops(step.op, [plan.types[value] for value in step.node.inputs], step.types[0])
-    return CALL + work / FLOPS + moved(step, plan) / BYTES
+    done = cost(step, plan)
+    return CALL + done.flops / FLOPS + done.bytes / BYTES
 
 
 def _size(type: TensorType) -> int:

@@ -23,17 +23,23 @@ LONG = 2000
 
 
 class Linked:
-    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs in the order of the plan."""
+    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs in the order of the plan.
 
-    def __init__(self, plan: Plan, backend: str, *, fast: bool = False) -> None:
+    A `clock` is called with -1 at the start, and with the number of each step after it.
+    """
+
+    def __init__(
+        self, plan: Plan, backend: str, *, fast: bool = False, clock: Callable[[int], None] | None = None
+    ) -> None:
         self.plan = plan
         self.backend = backend
         self.fast = fast
+        self.clock = clock
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def bind(self, arena: Any, xp: Any) -> Run:
         """The program on an arena."""
-        return _Binding(self.plan, self.backend, self.fast, arena, xp, self._functions).run
+        return _Binding(self.plan, self.backend, self.fast, arena, xp, self._functions, self.clock).run
 
     def node_at(self, traceback: TracebackType | None) -> Node | None:
         """The node that was being computed when an error arose."""
@@ -59,6 +65,7 @@ class _Binding:
         arena: Any,
         xp: Any,
         functions: dict[str, Callable[..., Any]],
+        clock: Callable[[int], None] | None,
     ) -> None:
         self.plan = plan
         self.backend = backend
@@ -75,10 +82,15 @@ class _Binding:
             self.is_live(value)
         self.copied = {name: len(self.live) + i for i, name in enumerate(plan.results)}
         self.live += [None] * len(self.copied)
-        for step in plan.steps:
+        if clock is not None:
+            self.add(partial(clock, -1), None)
+        for i, step in enumerate(plan.steps):
+            before = len(self.calls)
             self.step(step)
             for name in step.copies:
                 self.copy(name, step.node)
+            if clock is not None and len(self.calls) > before:
+                self.add(partial(clock, i), None)
         made_after = {name for step in plan.steps for name in step.copies}
         for name, (_, is_copy) in plan.results.items():
             if is_copy and name not in made_after:

@@ -68,6 +68,11 @@ class ParallelProgram:
         self._once = _staged(pieces.once, env, env, is_kept=True, fast=fast)
 
     @property
+    def threads(self) -> int:
+        """How many threads work on pieces."""
+        return len(self._parts)
+
+    @property
     def arena_bytes(self) -> int:
         """Working memory of all threads."""
         return sum(program.plan.arena_bytes for program in (*self._parts, self._once))

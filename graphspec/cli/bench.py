@@ -72,9 +72,9 @@ def bench(
     """Say where the time goes: by line of the spec, by node, by kernel.
 
     With --wrt it is that of values and gradients.  Calls are those of a compiled step, in as many threads as
-    it uses; nodes are timed in other runs of the same program.  `of limit` is the part of what this machine
-    can do, as measured in products of matrices and in copies; it says `calls` where there is so little to do
-    that calling the array library takes longer.
+    it uses; nodes are timed in other runs of the same program.  `of limit` is the part of the time that this
+    machine needs in any case: as measured in products of matrices and in copies of memory, or in calls of the
+    array library that do nothing where these take longer.
     """
     if repeat is not None and seconds is not None:
         raise typer.BadParameter("so many calls or so many seconds, not both", param_hint="--repeat")

@@ -62,8 +62,8 @@ TALLY: dict[str, Schema] = {
     "flops": "integer: multiplications and additions of products and convolutions, by their definitions",
     "bytes": "integer: of operands and results",
     "least_seconds": "number: what the limits allow",
-    "limit": "string: products, memory or calls, whichever takes longest",
-    "share": "number | null: of what the limit allows; null of calls",
+    "limit": "string: products, memory or, where there is so little to do that they take longer, calls",
+    "share": "number | null: the part of the seconds that the limit explains; null of views",
 }
 LIMITS: dict[str, Schema] = {
     "threads": "integer: those that were measured together",

@@ -8,7 +8,7 @@ from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.engine import Engine
-from graphspec.ir import Node, Value
+from graphspec.ir import Node, Origin, Value
 from graphspec.lifting.naming import forward_nodes, output_paths
 from graphspec.profiling.report import Direction, NodeTime, Place, ProfileReport, Tally, Work
 from graphspec.requests import Request
@@ -71,7 +71,7 @@ def profile(
                     done.bytes,
                     least if kind == "products" else 0.0,
                     least if kind == "memory" else 0.0,
-                    limits.call,
+                    0.0 if step.op.is_view else limits.call,
                 ),
             )
         )
@@ -114,9 +114,9 @@ class Described:
         self._forward = forward_nodes(plan.graph, outputs)
         self._owners: dict[Any, str] = {}
         for step in plan.steps:  # the last one that has a name gives the call its own
-            names = self.names(step.node)
-            if names:
-                self._owners[self._call(step.node)] = names[0]
+            node = step.node
+            if self.names(node) and node.origin is not None:
+                self._owners[self._call(node, node.origin)] = self.names(node)[0]
 
     def names(self, node: Node) -> tuple[str, ...]:
         """The names of what it makes, or of what is all of that in another shape."""
@@ -126,7 +126,7 @@ class Described:
         """Of a node without a name, the named value in whose computation it is."""
         if self.names(node) or node.origin is None:
             return None
-        return self._owners.get(self._call(node))
+        return self._owners.get(self._call(node, node.origin))
 
     def direction(self, node: Node) -> Direction:
         """Whether the values need it, or gradients alone do."""
@@ -136,10 +136,10 @@ class Described:
         """The call of the spec that it belongs to."""
         return _place(node.origin.span) if node.origin else None
 
-    def _call(self, node: Node) -> Any:
-        assert node.origin is not None, f"{node!r} has no origin"
-        span, trace = node.origin.span, node.origin.trace
-        path = tuple((what, where.source.name, where.start) for what, where in trace)
+    def _call(self, node: Node, origin: Origin) -> Any:
+        """The call of the spec in one of its instances, in one direction."""
+        span = origin.span
+        path = tuple((what, where.source.name, where.start) for what, where in origin.trace)
         return span.source.name, span.start, span.end, path, self.direction(node)
 
 

@@ -49,15 +49,16 @@ class Tally:
 
     @property
     def limit(self) -> Literal["products", "memory", "calls"]:
-        """What limits it; "calls" where there is so little to do that calling takes longer."""
+        """What limits it: "calls" where there is so little to do that calling takes longer."""
         if self.least <= self.calls:
             return "calls"
         return "products" if self.products > self.memory else "memory"
 
     @property
     def share(self) -> float | None:
-        """Which part of what the machine can do was done; of calls there is none to tell."""
-        return self.least / self.seconds if self.limit != "calls" and self.seconds else None
+        """The part of the seconds that the limit explains; None where nothing is to be done, as in a view."""
+        needed = max(self.least, self.calls)
+        return needed / self.seconds if needed and self.seconds else None
 
     def as_dict(self) -> dict[str, Any]:
         """As a document has it."""
@@ -236,6 +237,8 @@ class ProfileReport:
         """The tables as text, at most `top` rows of each and the others in one; see `SORTS`."""
         from graphspec.profiling.text import print_report
 
+        if sort not in SORTS:
+            raise ValueError(f"rows are sorted by {', '.join(SORTS)}, not by {sort!r}")
         return print_report(self, top=top, sort=sort)
 
     def __str__(self) -> str:

@@ -82,10 +82,10 @@ class _Page:
         done = f"{prefixed(total.flops)}FLOP of products" if total.flops else "no products"
         done += f", {prefixed(total.bytes)}B read and written"
         if total.limit == "calls":
-            calls = f"at least {self.time(total.calls)} for {_count(report.ran.steps, 'node')}"
-            return f"{done}: so little that the calls of {report.backend} take longer, {calls}"
-        share = percent(report.least / report.call.median)
-        return f"{done}: this machine needs at least {self.time(report.least)}, {share} of a call"
+            least, what = total.calls, f"calling {report.backend} alone takes {self.time(total.calls)}"
+        else:
+            least, what = report.least, f"this machine needs at least {self.time(report.least)}"
+        return f"{done}: {what}, {percent(least / report.call.median)} of a call"
 
     def attributed(self) -> str:
         """How the times of nodes relate to that of a call."""
@@ -96,7 +96,7 @@ class _Page:
             gain = f"{report.threads} threads are {report.run.median / report.call.median:.2f} times as fast"
             return f"one by one, in 1 thread: {nodes}, {rest} between them; {gain}"
         rest = self.time(max(0.0, report.call.median - total.seconds))
-        outside = "arguments checked, results handed over, the interpreter"
+        outside = "checks, noise, results handed over, the interpreter"
         return f"one by one: {nodes}, {rest} outside of them ({outside})"
 
     # --- tables ---
@@ -144,7 +144,7 @@ class _Page:
         return aligned([head, *body], range(main + 1, len(head)) if main else range(len(lead), len(head)))
 
     def row(self, lead: list[str], extra: list[str], tally: Tally) -> list[str]:
-        share = "calls" if tally.share is None else f"{percent(tally.share)} {tally.limit}"
+        share = "" if tally.share is None else f"{percent(tally.share)} {tally.limit}"
         return [
             *lead,
             self.number(tally.seconds),

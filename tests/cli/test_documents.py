@@ -47,6 +47,10 @@ FINE: dict[str, list[list[str]]] = {
         ["SPEC", "--of", "h", "--wrt", "x", "--check"],
     ],
     "gradcheck": [["SPEC"]],
+    "bench": [
+        ["SPEC", "--repeat", "3"],
+        ["SPEC", "--repeat", "3", "--wrt", "x", "--of", "h", "--cotangent", "ones", "--no-opt"],
+    ],
     "emit": [["SPEC", "--wrt", "x"]],
     "init": [["SPEC", "--out", "OUT"]],
     "fmt": [["SPEC"], ["SPEC", "--diff"]],
@@ -60,6 +64,7 @@ WRONG: dict[str, list[list[str]]] = {
     "grad": [["BAD", "--wrt", "x"], ["SPEC", "--wrt", "zz"], ["SPEC", "--wrt", "x", "--data", "no.npz"]],
     "jacobian": [["BAD", "--of", "h", "--wrt", "x"], ["SPEC", "--of", "h", "--wrt", "x", "--rows", "99"]],
     "gradcheck": [["BAD"], ["SPEC", "--op", "rleu"]],
+    "bench": [["BAD"], ["SPEC", "--wrt", "zz"], ["SPEC", "--of", "h", "--wrt", "x"]],
     "emit": [["BAD", "--wrt", "x"]],
     "init": [["BAD", "--out", "OUT"], ["SPEC", "--out", "no/such/folder.npz"]],
     "fmt": [["missing.gspec"]],

@@ -176,7 +176,7 @@ RESULTS: dict[str, dict[str, Schema]] = {
         "per_example": "boolean",
         "sizes": {"*": "integer: by dim"},
         "backend": "string",
-        "threads": "integer: how many a call uses",
+        "threads": "integer: how many a call uses at most",
         "in_pieces": "boolean: whether these threads share the batch; nodes are timed in one thread then",
         "call": {
             **SPREAD,

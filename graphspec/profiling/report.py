@@ -166,7 +166,7 @@ class Work:
 class ProfileReport:
     """Where the time of a request goes; printed it is a table.
 
-    `call` are calls as `Model.compile` makes them, in `threads` threads.  `nodes` were timed one by one in
+    `call` are calls as `Model.compile` makes them, in at most `threads` threads.  `nodes` were timed one by one in
     runs of the same program, in one thread where calls work on pieces of the batch (`in_pieces`); `run` are
     these runs as a whole.  `limits` are what the machine does in the threads in which nodes were timed,
     `call_limits` in those of calls; `least` is what it needs at least for a call.  `ran` is what a call does

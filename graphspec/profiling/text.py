@@ -59,6 +59,8 @@ class _Page:
 
     def head(self) -> list[str]:
         call, threads = self.report.call, _count(self.report.threads, "thread")
+        if self.report.threads > 1 and not self.report.in_pieces:
+            threads = f"1 thread, products up to {self.report.threads}"
         sizes = "".join(f", {name} = {size}" for name, size in self.report.sizes.items())
         most = f"{self.number(call.low)} to {self.time(call.high)}"
         return [

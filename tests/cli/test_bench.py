@@ -16,10 +16,19 @@ from graphspec.cli.bench import Sort
 from graphspec.profiling import SORTS
 from graphspec.profiling.report import Tally
 from graphspec.profiling.text import percent, prefixed, shortened
+from graphspec.runtime import limits
 
 SPECS = Path(__file__).parents[2] / "specs"
 LENET = SPECS / "lenet.gspec"
 SMALL = ("--repeat", 3, "--set", "N=4")
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine can do is measured, but not well."""
+    monkeypatch.setattr(limits, "ENOUGH", 0.0)
+    monkeypatch.setattr(limits, "SIZES", (64,))
+    monkeypatch.setattr(limits, "COPIES", (1 << 12, 1 << 16))
 
 
 def bench(*arguments: object) -> Result:
@@ -64,7 +73,7 @@ def test_without_wrt_it_is_about_values() -> None:
 def test_nodes_have_the_users_names_or_say_what_they_are_a_part_of() -> None:
     found = result(LENET, "--wrt", "@params", *SMALL)
     nodes = found["nodes"]
-    named = {name: node for node in nodes for name in node["names"]}
+    named = {name: node for node in nodes for name in node["names"] if node["op"] != "transpose"}
     assert named["conv1"]["line"] == named["d.conv1.weight"]["line"] == 9
     assert named["conv1"]["text"] == "conv2d(6, kernel_size=5) as conv1"
     assert (named["nll"]["direction"], named["d.fc1"]["direction"]) == ("forward", "backward")
@@ -108,7 +117,7 @@ def test_rows_are_sorted_and_those_left_over_are_one(sort: str) -> None:
     if sort == "flops":  # the forward product, and that of the gradient
         assert sorted(row[1] for row in rows[1:4]) == ["matmul"] * 3
     if sort == "order":
-        assert rows[1][:2] == ["(conv1)", "convolution"]
+        assert [row[1] for row in rows[1:4]] == ["reshape", "convolution", "add"]
 
 
 def test_all_rows_are_there_if_asked_for() -> None:

@@ -12,6 +12,7 @@ import graphspec as gs
 from graphspec.ir import DType, Graph, Input, TensorType, apply
 from graphspec.runtime import emit as emitting
 from graphspec.runtime import limits as limiting
+from graphspec.runtime import parallel
 from graphspec.runtime import program as programs
 from graphspec.runtime.backends import backend
 from graphspec.runtime.cost import Cost, cost
@@ -64,24 +65,34 @@ def test_a_clock_is_heard_in_every_part_of_a_program(monkeypatch):
     assert heard == list(range(-1, 10))
 
 
-def test_the_steps_of_a_program_are_timed_whether_calls_use_threads_or_not():
-    model = gs.loads("gspec 1\ninput x: f64[12, 3]\noutput y = sum(tanh(x) * 2, axis=1)\ndim N = 12\n")
-    graph = model.forward_graph()
-    x = {"x": np.ones((12, 3))}
-    program = Program(graph, {})
-    found = time_program(program, lambda: program(x), x, calls=7)
+X = {"x": np.ones((12, 3))}
+
+
+def sums_of_rows():
+    """A program that works on a batch."""
+    model = gs.loads("gspec 1\ndim N = 12\ninput x: f64[N, 3]\noutput y = sum(tanh(x) * 2, axis=1)\n")
+    return Program(model.forward_graph(), {"N": 12})
+
+
+def test_the_steps_of_a_program_are_timed():
+    program = sums_of_rows()
+    found = time_program(program, lambda: program(X), X, calls=7)
     assert (found.call.count, found.run.count, found.in_pieces) == (7, 7, False)
     assert found.threads == 1  # there are no products
     assert len(found.steps) == len(program.plan.steps)
     assert all(seconds >= 0 for seconds in found.steps)
     assert found.call.low <= found.call.median <= found.call.high
 
-    model = gs.loads("gspec 1\ndim N = 12\ninput x: f64[N, 3]\noutput y = sum(tanh(x) * 2, axis=1)\n")
-    program = Program(model.forward_graph(), {"N": 12})
+
+def test_calls_may_use_threads_but_steps_are_timed_in_one(monkeypatch):
+    monkeypatch.setattr(parallel, "STAGE", 0.0)
+    program = sums_of_rows()
     use_threads(program, 0.0, threads=2)
-    if program.parallel is not None:  # where that is worth while
-        found = time_program(program, lambda: program(x), x, seconds=0.01)
-        assert (found.threads, found.in_pieces) == (2, True)
+    assert program.parallel is not None
+    found = time_program(program, lambda: program(X), X, seconds=0.01)
+    assert (found.threads, found.in_pieces) == (2, True)
+    assert found.call.count == found.run.count >= 3
+    assert len(found.steps) == len(program.plan.steps)
 
 
 def test_of_what_is_selected_from_only_what_is_taken_counts():

@@ -330,7 +330,8 @@ class Engine:
 
         derived = self._derive(module, request, push=False)
         graph = compiler.simplify(derived.graph, everything=False, check=False)
-        return plan(graph, self._sizes_used(module, derived, sizes))
+        used = self._sizes_used(module, derived, sizes)
+        return plan(derived.weighed(graph, used), used)
 
     def load_parameters(
         self,

@@ -489,7 +489,7 @@ class Model:
         of: Names | None = None,
         *,
         cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
-        per_example: bool = False,
+        per_example: bool | Literal["norms"] = False,
         batch: str | None = None,
         calls: int | None = None,
         seconds: float = 1.0,
@@ -499,14 +499,15 @@ class Model:
         """Where the time of a compiled step goes (see `compile`), by line of the spec, by node and by kernel.
 
         It is called, and run with a look at the clock after each node, `calls` times each, or as often as
-        takes about so many `seconds`.  The report prints as tables; without `wrt` it is about values.
+        takes about so many `seconds`.  The report prints as tables; without `wrt` it is about values.  With
+        `per_example` it is about the gradient of every example, or `"norms"` of them.
         """
         from graphspec.profiling import profile
 
         if wrt is None:
             request = Request(texts(of))
         else:
-            form: Form = "gradients" if per_example else None
+            form: Form = "norms" if per_example == "norms" else "gradients" if per_example else None
             request = self._request(of, wrt, cotangent, False, per_example=form, batch=batch)
         request = replace(request, updates=request.per_example is None)
         given = self._given(request, params, inputs)

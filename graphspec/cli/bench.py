@@ -37,6 +37,7 @@ def bench(
     of: options.Of = None,
     cotangent: Cotangents = None,
     per_example: options.PerExample = False,
+    per_example_norms: options.PerExampleNorms = False,
     batch: options.Batch = None,
     seconds: Annotated[
         float | None,
@@ -79,13 +80,17 @@ def bench(
     if repeat is not None and seconds is not None:
         raise typer.BadParameter("so many calls or so many seconds, not both", param_hint="--repeat")
     if wrt is None:
-        for option, is_given in (
-            ("--cotangent", cotangent),
-            ("--per-example", per_example),
-            ("--batch", batch),
-        ):
+        of_gradients = {
+            "--cotangent": cotangent,
+            "--per-example": per_example,
+            "--per-example-norms": per_example_norms,
+            "--batch": batch,
+        }
+        for option, is_given in of_gradients.items():
             if is_given:
                 raise typer.BadParameter("that is for gradients: by what?  --wrt says it", param_hint=option)
+    if per_example and per_example_norms:
+        raise typer.BadParameter("gradients or their norms, not both", param_hint="--per-example-norms")
     parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
     given = given_by(data, input, take, draw, parameter_file, seed, backend)
     limit = options.read_bytes(max_memory)
@@ -96,7 +101,8 @@ def bench(
         model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt, max_memory=limit)
         objectives = of if targets is None else model.objectives(of)
         weights = None if targets is None else read_cotangents(cotangent, objectives or ())
-        needed = model.needs(objectives, targets, cotangent=weights, per_example=per_example, batch=batch)
+        each = per_example or per_example_norms
+        needed = model.needs(objectives, targets, cotangent=weights, per_example=each, batch=batch)
         parameters, inputs = arguments(report, model, given, needed)
         report.be_still()
         found = model.profile(
@@ -105,7 +111,7 @@ def bench(
             targets,
             objectives,
             cotangent=weights,
-            per_example=per_example,
+            per_example="norms" if per_example_norms else per_example,
             batch=batch,
             calls=repeat,
             seconds=1.0 if seconds is None else seconds,

@@ -173,7 +173,7 @@ RESULTS: dict[str, dict[str, Schema]] = {
     "bench": {
         "of": ["string: the values, or what is differentiated"],
         "wrt": ["string: by what; none where only values are computed"],
-        "per_example": "boolean",
+        "per_example": "string | null: gradients or norms",
         "sizes": {"*": "integer: by dim"},
         "backend": "string",
         "threads": "integer: how many a call uses at most",

@@ -81,7 +81,7 @@ def profile(
     return ProfileReport(
         of=tuple(derived.gradients or derived.values),
         wrt=tuple(dict.fromkeys(name for names in derived.gradients.values() for name in names)),
-        per_example=request.per_example is not None,
+        per_example=request.per_example,
         file=ready.module.name,
         sizes=dict(plan.env),
         backend=program.backend.name,

@@ -76,7 +76,8 @@ class _Page:
         if not report.wrt:
             return of
         by = shortened(report.wrt, 60) if len(report.wrt) < 4 else f"{len(report.wrt)} names"
-        return f"{of} and its gradient by {by}{', example by example' if report.per_example else ''}"
+        gradient = "the norm of its gradient" if report.per_example == "norms" else "its gradient"
+        return f"{of} and {gradient} by {by}{', example by example' if report.per_example else ''}"
 
     def work(self) -> str:
         """What is done, and how long this machine needs for it at least."""

@@ -108,14 +108,14 @@ def time_program(
         calls = max(3, min(most, int(seconds / once)))
     of_calls: list[float] = []
     of_runs: list[float] = []
-    stamps: list[list[int]] = []
+    stamps: list[np.ndarray[Any, Any]] = []
     for k in range(ROUNDS):
         count = calls * (k + 1) // ROUNDS - calls * k // ROUNDS
         of_calls += [_seconds(call, backend) for _ in range(count)]
         with in_one():
             for _ in range(count):
                 of_runs.append(run())
-                stamps.append(clock.times.copy())
+                stamps.append(np.array(clock.times))
     taken = np.median(np.diff(np.array(stamps), axis=1), axis=0) / 1e9 - of_clock
     steps = dict(zip(clock.steps[1:], taken, strict=True))
     return Timing(

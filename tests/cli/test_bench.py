@@ -136,6 +136,8 @@ def test_examples_one_by_one_and_cotangents() -> None:
     assert bench(SPECS / "per_example.gspec", "--wrt", "@params", "--per-example", *SMALL).stdout.startswith(
         "y and its gradient by fc1.weight, fc2.weight, example by example, N = 4: "
     )
+    norms = bench(SPECS / "per_example.gspec", "--wrt", "fc1.weight", "--per-example-norms", *SMALL).stdout
+    assert norms.startswith("y and the norm of its gradient by fc1.weight, example by example, N = 4: ")
     weighed = bench(LENET, "--of", "logits", "--wrt", "image", "--cotangent", "ones", *SMALL)
     assert weighed.stdout.startswith("logits and its gradient by image, N = 4: ")
 
@@ -186,6 +188,7 @@ def test_the_mistakes_are_those_of_grad() -> None:
         (["--per-example"], "--wrt says it"),
         (["--cotangent", "ones"], "--wrt says it"),
         (["--batch", "N"], "--wrt says it"),
+        (["--wrt", "image", "--per-example", "--per-example-norms"], "not both"),
         (["--sort", "name"], "--sort"),
         (["--repeat", "0"], "--repeat"),
     ],

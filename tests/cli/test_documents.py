@@ -50,6 +50,7 @@ FINE: dict[str, list[list[str]]] = {
     "bench": [
         ["SPEC", "--repeat", "3"],
         ["SPEC", "--repeat", "3", "--wrt", "x", "--of", "h", "--cotangent", "ones", "--no-opt"],
+        ["SPEC", "--repeat", "3", "--wrt", "@params", "--per-example-norms"],
     ],
     "emit": [["SPEC", "--wrt", "x"]],
     "init": [["SPEC", "--out", "OUT"]],

@@ -169,8 +169,8 @@ class ProfileReport:
     `call` are calls as `Model.compile` makes them, in at most `threads` threads.  `nodes` were timed one by
     one in runs of the same program, in one thread where calls work on pieces of the batch (`in_pieces`);
     `run` are these runs as a whole.  `limits` are what the machine does in the threads in which nodes were
-    timed, `call_limits` in those of calls; `least` is what it needs at least for a call.  `ran` is what a call
-    does (the arena is that of all its threads), `written` what it would do if nothing were optimised.
+    timed, `call_limits` in those of calls; `least` is what it needs at least for a call.  `ran` is what a
+    call does (the arena is that of all its threads), `written` what it would do if nothing were optimised.
     """
 
     of: tuple[str, ...]

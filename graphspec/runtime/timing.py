@@ -116,8 +116,8 @@ def time_program(
             for _ in range(count):
                 of_runs.append(run())
                 stamps.append(np.array(clock.times))
-    taken = np.median(np.diff(np.array(stamps), axis=1), axis=0) / 1e9 - of_clock
-    steps = dict(zip(clock.steps[1:], taken, strict=True))
+    of_steps = np.median(np.diff(np.array(stamps), axis=1), axis=0) / 1e9 - of_clock
+    steps = dict(zip(clock.steps[1:], of_steps, strict=True))
     return Timing(
         _spread(of_calls),
         _spread([max(0.0, taken - len(clock.steps) * of_clock) for taken in of_runs]),

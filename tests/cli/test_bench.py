@@ -142,6 +142,12 @@ def test_examples_one_by_one_and_cotangents() -> None:
     assert weighed.stdout.startswith("logits and its gradient by image, N = 4: ")
 
 
+def test_what_computes_nothing_takes_no_time_of_nodes() -> None:
+    found = bench(LENET, "--of", "image", *SMALL)
+    assert found.exit_code == 0
+    assert "in 0 nodes" in found.stdout
+
+
 def test_a_cotangent_may_be_an_array() -> None:
     model = gs.load(LENET, dims={"N": 2})
     weights = np.ones((2, 10), "float32")

@@ -53,9 +53,9 @@ SPREAD: dict[str, Schema] = {
     "count": "integer",
 }
 PLACE: dict[str, Schema] = {
-    "file": "string | null: null of what the compiler made",
-    "line": "integer | null",
-    "text": "string | null: the call or expression",
+    "file": "string",
+    "line": "integer",
+    "text": "string: the call or expression",
 }
 TALLY: dict[str, Schema] = {
     "seconds": "number",
@@ -186,7 +186,7 @@ RESULTS: dict[str, dict[str, Schema]] = {
         "run": {**SPREAD, "attributed": "number: seconds of all nodes, from runs that look at the clock"},
         "lines": [
             {
-                **PLACE,
+                "places": [PLACE],
                 "steps": "integer",
                 **TALLY,
                 "forward_seconds": "number",
@@ -198,13 +198,14 @@ RESULTS: dict[str, dict[str, Schema]] = {
                 "names": ["string: often none"],
                 "inside": "string | null: of a node without a name, the value that it is a part of",
                 "op": "string",
-                **PLACE,
+                "members": ["string: the ops that it does in one, where it does several"],
+                "places": [PLACE],
                 "direction": "string: forward or backward",
                 "types": ["string: one for each result"],
                 **TALLY,
             }
         ],
-        "kernels": [{"op": "string", "steps": "integer", **TALLY}],
+        "kernels": [{"op": "string", "members": ["string"], "steps": "integer", **TALLY}],
         "limits": {"nodes": LIMITS, "call": LIMITS},
         "ran": WORK,
         "written": WORK,

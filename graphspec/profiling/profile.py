@@ -61,7 +61,8 @@ def profile(
                 described.names(step.node),
                 described.inside(step.node),
                 step.op.name,
-                described.place(step.node),
+                (),
+                described.places(step.node),
                 described.direction(step.node),
                 tuple(map(str, step.types)),
                 Tally(
@@ -132,9 +133,9 @@ class Described:
         """Whether the values need it, or gradients alone do."""
         return "forward" if node in self._forward else "backward"
 
-    def place(self, node: Node) -> Place | None:
-        """The call of the spec that it belongs to."""
-        return _place(node.origin.span) if node.origin else None
+    def places(self, node: Node) -> tuple[Place, ...]:
+        """The calls of the spec that it belongs to."""
+        return (_place(node.origin.span),) if node.origin else ()
 
     def _call(self, node: Node, origin: Origin) -> Any:
         """The call of the spec in one of its instances, in one direction."""

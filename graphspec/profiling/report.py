@@ -81,19 +81,25 @@ class Place:
     text: str
     start: int
 
+    def as_dict(self) -> dict[str, Any]:
+        """As a document has it."""
+        return {"file": self.file, "line": self.line, "text": self.text}
+
 
 @dataclass(frozen=True, slots=True)
 class NodeTime:
     """One step of the program, in the order of execution.
 
     `names` are those of what it makes, often none; `inside` is then the named value in whose computation it
-    is.
+    is.  A step may do what several calls of the spec say: then it has several `places`, and `members`, the
+    ops that it does in one.
     """
 
     names: tuple[str, ...]
     inside: str | None
     op: str
-    place: Place | None
+    members: tuple[str, ...]
+    places: tuple[Place, ...]
     direction: Direction
     types: tuple[str, ...]
     tally: Tally
@@ -104,7 +110,8 @@ class NodeTime:
             "names": list(self.names),
             "inside": self.inside,
             "op": self.op,
-            **place_as_dict(self.place),
+            "members": list(self.members),
+            "places": [place.as_dict() for place in self.places],
             "direction": self.direction,
             "types": list(self.types),
             **self.tally.as_dict(),
@@ -113,24 +120,26 @@ class NodeTime:
 
 @dataclass(frozen=True, slots=True)
 class KernelTime:
-    """All steps of one operation."""
+    """All steps of one operation, or of the same several."""
 
     op: str
+    members: tuple[str, ...]
     tally: Tally
 
     def as_dict(self) -> dict[str, Any]:
         """As a document has it."""
-        return {"op": self.op, "steps": self.tally.count, **self.tally.as_dict()}
+        members = list(self.members)
+        return {"op": self.op, "members": members, "steps": self.tally.count, **self.tally.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceTime:
-    """All steps of a call or expression of the spec, in all its instances.
+    """All steps of a call or expression of the spec, in all its instances, or of several done in one.
 
-    `backward` are those that are there for gradients only.
+    What no call of the spec says has no place.  `backward` are those that are there for gradients only.
     """
 
-    place: Place | None
+    places: tuple[Place, ...]
     tally: Tally
     backward: Tally
 
@@ -142,7 +151,7 @@ class PlaceTime:
     def as_dict(self) -> dict[str, Any]:
         """As a document has it."""
         return {
-            **place_as_dict(self.place),
+            "places": [place.as_dict() for place in self.places],
             "steps": self.tally.count,
             **self.tally.as_dict(),
             "forward_seconds": self.forward,
@@ -198,14 +207,15 @@ class ProfileReport:
     @property
     def kernels(self) -> list[KernelTime]:
         """By operation, in the order of execution."""
-        return [KernelTime(op, _sum(nodes)) for op, nodes in _grouped(self.nodes, lambda n: n.op).items()]
+        groups = _grouped(self.nodes, lambda n: (n.op, n.members))
+        return [KernelTime(op, members, _sum(nodes)) for (op, members), nodes in groups.items()]
 
     @property
     def places(self) -> list[PlaceTime]:
         """By call or expression of the spec, in the order of execution."""
         return [
-            PlaceTime(place, _sum(nodes), _sum(n for n in nodes if n.direction == "backward"))
-            for place, nodes in _grouped(self.nodes, lambda n: n.place).items()
+            PlaceTime(places, _sum(nodes), _sum(n for n in nodes if n.direction == "backward"))
+            for places, nodes in _grouped(self.nodes, lambda n: n.places).items()
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -243,13 +253,6 @@ class ProfileReport:
 
     def __str__(self) -> str:
         return self.text()
-
-
-def place_as_dict(place: Place | None) -> dict[str, Any]:
-    """File, line and text of a place; None where a node has none."""
-    if place is None:
-        return {"file": None, "line": None, "text": None}
-    return {"file": place.file, "line": place.line, "text": place.text}
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

@@ -107,18 +107,19 @@ class _Page:
     def places(self, rows: Sequence[PlaceTime]) -> list[str]:
         def cells(row: PlaceTime) -> tuple[list[str], list[str]]:
             times = [row.forward, row.backward.seconds] if self.has_backward else []
-            return [self.line(row.place), text_of(row.place)], [self.number(t) if t else "" for t in times]
+            return [self.line(row.places), text_of(row.places)], [self.number(t) if t else "" for t in times]
 
         extra = ("forward", "backward") if self.has_backward else ()
         return self.table(("line", "call"), rows, cells, extra=extra, main=1)
 
     def nodes(self, rows: Sequence[NodeTime]) -> list[str]:
-        return self.table(
-            ("name", "op", "line"), rows, lambda row: ([name_of(row), row.op, self.line(row.place)], [])
-        )
+        def cells(row: NodeTime) -> tuple[list[str], list[str]]:
+            return [name_of(row), op_of(row), self.line(row.places)], []
+
+        return self.table(("name", "op", "line"), rows, cells)
 
     def kernels(self, rows: Sequence[KernelTime]) -> list[str]:
-        return self.table(("op", "nodes"), rows, lambda row: ([row.op, str(row.tally.count)], []))
+        return self.table(("op", "nodes"), rows, lambda row: ([op_of(row), str(row.tally.count)], []))
 
     def table(
         self,
@@ -187,26 +188,34 @@ class _Page:
     def time(self, seconds: float) -> str:
         return f"{self.number(seconds)} {self.unit}"
 
-    def line(self, place: Place | None) -> str:
-        """The line, with the file if that is another one than the spec."""
-        if place is None:
+    def line(self, places: Sequence[Place]) -> str:
+        """The line, or the first and the last, with the file if that is another one than the spec."""
+        if not places:
             return ""
-        is_here = place.file == self.report.file
-        return str(place.line) if is_here else f"{posixpath.basename(place.file)}:{place.line}"
+        found = sorted({(place.file, place.line) for place in places})
+        (file, line), (_, end) = found[0], found[-1]
+        prefix = "" if file == self.report.file else f"{posixpath.basename(file)}:"
+        is_run = end != line and file == found[-1][0]
+        return f"{prefix}{line}-{end}" if is_run else f"{prefix}{line}"
 
 
-def text_of(place: Place | None, width: int = TEXT) -> str:
-    """The text of a place, on one line."""
-    if place is None:
+def text_of(places: Sequence[Place], width: int = TEXT) -> str:
+    """The text of the calls of the spec, on one line."""
+    if not places:
         return "(made by the compiler)"
-    return place.text if len(place.text) <= width else f"{place.text[: width - 3]}..."
+    return shortened([place.text for place in places], width)
+
+
+def op_of(row: NodeTime | KernelTime) -> str:
+    """The op; of what is done in one, its members."""
+    return shortened(row.members, NAMES) if row.members else row.op
 
 
 def name_of(node: NodeTime) -> str:
     """The names of a node, or in parentheses what it is a part of."""
     if node.names:
         return shortened(node.names, NAMES)
-    return f"({node.inside or text_of(node.place, NAMES - 2)})"
+    return f"({node.inside or text_of(node.places, NAMES - 2)})"
 
 
 def shortened(names: Iterable[str], width: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import graphspec as gs
 from graphspec.cli import app
 from graphspec.cli.bench import Sort
 from graphspec.profiling import SORTS
-from graphspec.profiling.report import Tally
+from graphspec.profiling.report import NodeTime, Place, Tally
 from graphspec.profiling.text import percent, prefixed, shortened
 from graphspec.runtime import limits
 
@@ -74,8 +75,9 @@ def test_nodes_have_the_users_names_or_say_what_they_are_a_part_of() -> None:
     found = result(LENET, "--wrt", "@params", *SMALL)
     nodes = found["nodes"]
     named = {name: node for node in nodes for name in node["names"] if node["op"] != "transpose"}
-    assert named["conv1"]["line"] == named["d.conv1.weight"]["line"] == 9
-    assert named["conv1"]["text"] == "conv2d(6, kernel_size=5) as conv1"
+    (place,) = named["conv1"]["places"]
+    assert named["d.conv1.weight"]["places"] == [place]
+    assert place == {"file": str(LENET), "line": 9, "text": "conv2d(6, kernel_size=5) as conv1"}
     assert (named["nll"]["direction"], named["d.fc1"]["direction"]) == ("forward", "backward")
     # the gradient is a view of what the product makes
     assert named["d.fc1.weight"]["op"] == "matmul"
@@ -222,6 +224,20 @@ def test_several_names_are_shortened() -> None:
     assert shortened(["a", "b", "c"], 10) == "a, b, c"
     assert shortened(["first", "second", "third"], 12) == "first, +2"
     assert shortened(["a_very_long_name"], 10) == "a_very_..."
+
+
+def test_a_step_that_does_several_things_says_so() -> None:
+    places = (Place("a.gspec", 9, "relu", 80), Place("a.gspec", 11, "linear(350) as fc1", 120))
+    node = NodeTime(
+        ("fc1", "d.fc1"), None, "fused", ("add", "max"), places, "forward", ("f32[2]",), Tally(1.0, 1)
+    )
+    report = profile(LENET, of="logits")
+    report = replace(report, nodes=(node, *report.nodes), file="a.gspec")
+    found = tables(report.text(top=1))
+    assert found["by line of the spec"][1][:2] == ["9-11", "relu,"]
+    assert found["by node"][1][:4] == ["fc1,", "d.fc1", "add,", "max"]
+    assert found["by kernel"][1][:3] == ["add,", "max", "1"]
+    assert report.kernels[0].as_dict()["members"] == ["add", "max"]
 
 
 def test_numbers_have_three_digits() -> None:

@@ -39,6 +39,8 @@ from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
 from graphspec.transforms.push_selections import push_selections
 from graphspec.transforms.simplify_adjoints import simplify_adjoints
+from graphspec.transforms.straighten import straighten
+from graphspec.transforms.unpack_products import unpack_products
 
 if TYPE_CHECKING:
     from graphspec.runtime.program import Program
@@ -161,16 +163,22 @@ def assemble(
     backend: str,
     *,
     threads_from: float = math.inf,
+    fuse: bool = False,
     fast: bool = False,
 ) -> Program:
     """The program that computes a simplified graph's outputs where the dims have these numbers.
 
     If it takes longer than `threads_from` seconds it works on pieces of its batch in several threads.
-    With `fast` it uses compiled kernels.
+    With `fuse` elementwise ops and reductions are done together; with `fast` it uses compiled kernels.
     """
+    from graphspec.runtime.link import LONG
     from graphspec.runtime.program import Program
 
-    program = Program(graph, sizes, backend, fast=fast)
+    if fast:
+        graph = unpack_products(graph, sizes)
+    if fuse and backend == "numpy" and len(graph.nodes) <= LONG:
+        graph = straighten(graph)
+    program = Program(graph, sizes, backend, fuse=fuse, fast=fast)
     if threads_from < math.inf:
         from graphspec.runtime.parallel import use_threads
 

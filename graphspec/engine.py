@@ -450,7 +450,9 @@ class Engine:
                     graph = derived.weighed(self.graph(derived), sizes)
                     threads_from = math.inf if not self._simplify else OFTEN if often else ONCE
                     fast = often and self._simplify and is_wanted()
-                    program = compiler.assemble(graph, sizes, backend, threads_from=threads_from, fast=fast)
+                    program = compiler.assemble(
+                        graph, sizes, backend, threads_from=threads_from, fuse=self._simplify, fast=fast
+                    )
                 _remember(self._programs, key, program)
             return self._programs[key]
 

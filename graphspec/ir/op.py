@@ -141,6 +141,13 @@ class Op:
         """What `source` says, as numpy does it with the least ado."""
         return self.source(out, *inputs)
 
+    def element(self, *inputs: Any, **named: Any) -> str:
+        """Of an elementwise op: one element of the result as a Python expression of those of the inputs.
+
+        For compiled loops (see `runtime.loops`); empty where an op has none.
+        """
+        return ""
+
     def scratch(self, *inputs: Any, **named: Any) -> tuple[TensorType, ...]:
         """Working storage that the kernel wants while it runs; shapes are known numbers."""
         return ()

@@ -28,6 +28,9 @@ class Arithmetic(Op):
     def source(self, out: str, x: str, y: str) -> str:
         return f"xp.{self.ufunc}({x}, {y}, out={out})"
 
+    def element(self, x: str, y: str) -> str:
+        return f"({x} {self.operator} {y})" if self.operator in ("+", "-", "*", "/") else ""
+
 
 @op
 class Add(Arithmetic):
@@ -231,6 +234,9 @@ class Maximum(Arithmetic):
     operator = "maximum"
     ufunc = "maximum"
 
+    def element(self, x: str, y: str) -> str:
+        return f"maximum({x}, {y})"
+
     def vjp(self, gz: Value, z: Value, x: Value, y: Value) -> tuple[Value, Value]:
         share = where(apply(Equal(), x, y), 0.5 * gz, gz)
         return where(apply(Less(), x, y), 0, share), where(apply(Less(), y, x), 0, share)
@@ -252,6 +258,9 @@ class Minimum(Arithmetic):
 
     operator = "minimum"
     ufunc = "minimum"
+
+    def element(self, x: str, y: str) -> str:
+        return f"minimum({x}, {y})"
 
     def vjp(self, gz: Value, z: Value, x: Value, y: Value) -> tuple[Value, Value]:
         share = where(apply(Equal(), x, y), 0.5 * gz, gz)

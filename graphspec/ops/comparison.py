@@ -31,6 +31,9 @@ class Comparison(Op):
     def source(self, out: str, x: str, y: str) -> str:
         return f"xp.{self.name}({x}, {y}, out={out})"
 
+    def element(self, x: str, y: str) -> str:
+        return f"({x} {self.operator} {y})"
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return Sample(cls(), (NUMBERS, ROW), False), Sample(cls(), (INTEGERS, INTEGERS), False)
@@ -105,9 +108,10 @@ class GreaterEqual(Comparison):
 
 
 class Logic(Op):
-    """What logic on two booleans shares."""
+    """What logic on two booleans shares; `operator` is Python's for booleans."""
 
     is_elementwise = True
+    operator: ClassVar[str]
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
         require_bool(self.name, x, y)
@@ -118,6 +122,9 @@ class Logic(Op):
 
     def source(self, out: str, x: str, y: str) -> str:
         return f"xp.{self.name}({x}, {y}, out={out})"
+
+    def element(self, x: str, y: str) -> str:
+        return f"({x} {self.operator} {y})"
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -133,6 +140,7 @@ class LogicalAnd(Logic):
     """
 
     is_commutative = True
+    operator = "&"
 
 
 @op
@@ -144,6 +152,7 @@ class LogicalOr(Logic):
     """
 
     is_commutative = True
+    operator = "|"
 
 
 @op
@@ -165,6 +174,9 @@ class LogicalNot(Op):
 
     def source(self, out: str, x: str) -> str:
         return f"xp.logical_not({x}, out={out})"
+
+    def element(self, x: str) -> str:
+        return f"(not {x})"
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -191,6 +203,9 @@ class Where(Op):
         self, gz: Value, z: Value, condition: Value, x: Value, y: Value
     ) -> tuple[None, Value | None, Value | None]:
         return None, where(condition, gz, 0), where(condition, 0, gz)
+
+    def element(self, condition: str, x: str, y: str) -> str:
+        return f"({x} if {condition} else {y})"
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

@@ -43,6 +43,9 @@ class Neg(Op):
     def source(self, out: str, x: str) -> str:
         return f"xp.negative({x}, out={out})"
 
+    def element(self, x: str) -> str:
+        return f"(-{x})"
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return Sample(cls(), (Box((2, 3)),)), Sample(cls(), (Box((2, 3), -4, 4, "int"),))
@@ -67,6 +70,9 @@ class Abs(Op):
 
     def source(self, out: str, x: str) -> str:
         return f"xp.absolute({x}, out={out})"
+
+    def element(self, x: str) -> str:
+        return f"abs({x})"
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -93,6 +99,9 @@ class Sign(Op):
 
     def source(self, out: str, x: str) -> str:
         return f"xp.sign({x}, out={out})"
+
+    def element(self, x: str) -> str:
+        return f"sign({x})"
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -173,6 +182,10 @@ class Cast(Op):
 
     def source(self, out: str, x: str) -> str:
         return f"xp.copyto({out}, {x}, casting='unsafe')"
+
+    def element(self, x: str) -> str:
+        # what becomes of numbers that an integer cannot hold is the library's affair
+        return f"{self.dtype.array_name}({x})" if self.dtype.is_float else ""
 
     @classmethod
     def make(cls, x: Value, dtype: DType) -> Value:

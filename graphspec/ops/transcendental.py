@@ -24,6 +24,9 @@ class RealFunction(Op):
     def source(self, out: str, x: str) -> str:
         return f"xp.{self.ufunc or self.name}({x}, out={out})"
 
+    def element(self, x: str) -> str:
+        return f"{self.name}({x})"
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return tuple(Sample(cls(), (Box((2, 3), low, high),)) for low, high in cls.boxes)

@@ -10,6 +10,7 @@ from graphspec.diagnostics import Span
 from graphspec.engine import Engine
 from graphspec.ir import Node, Origin, Value
 from graphspec.lifting.naming import forward_nodes, output_paths
+from graphspec.ops.fused import Fused, Member
 from graphspec.profiling.report import Direction, NodeTime, Place, ProfileReport, Tally, Work
 from graphspec.requests import Request
 from graphspec.runtime.cost import cost
@@ -61,7 +62,7 @@ def profile(
                 described.names(step.node),
                 described.inside(step.node),
                 step.op.name,
-                (),
+                tuple(member.op.name for member in members_of(step.node)),
                 described.places(step.node),
                 described.direction(step.node),
                 tuple(map(str, step.types)),
@@ -116,12 +117,16 @@ class Described:
         self._owners: dict[Any, str] = {}
         for step in plan.steps:  # the last one that has a name gives the call its own
             node = step.node
-            if self.names(node) and node.origin is not None:
-                self._owners[self._call(node, node.origin)] = self.names(node)[0]
+            named = [(member.name, member.origin) for member in members_of(node)]
+            for name, origin in named or [(next(iter(self.names(node)), ""), node.origin)]:
+                if name and origin is not None:
+                    self._owners[self._call(node, origin)] = name
 
     def names(self, node: Node) -> tuple[str, ...]:
         """The names of what it makes, or of what is all of that in another shape."""
-        return tuple(dict.fromkeys(self._names[value] for value in node.values if value in self._names))
+        names = [self._names[value] for value in node.values if value in self._names]
+        names += [member.name for member in members_of(node) if member.name]
+        return tuple(dict.fromkeys(names))
 
     def inside(self, node: Node) -> str | None:
         """Of a node without a name, the named value in whose computation it is."""
@@ -134,14 +139,21 @@ class Described:
         return "forward" if node in self._forward else "backward"
 
     def places(self, node: Node) -> tuple[Place, ...]:
-        """The calls of the spec that it belongs to."""
-        return (_place(node.origin.span),) if node.origin else ()
+        """The calls of the spec that it belongs to, in their order there."""
+        origins = [member.origin for member in members_of(node)] or [node.origin]
+        found = {_place(origin.span) for origin in origins if origin}
+        return tuple(sorted(found, key=lambda place: (place.file, place.start)))
 
     def _call(self, node: Node, origin: Origin) -> Any:
         """The call of the spec in one of its instances, in one direction."""
         span = origin.span
         path = tuple((what, where.source.name, where.start) for what, where in origin.trace)
         return span.source.name, span.start, span.end, path, self.direction(node)
+
+
+def members_of(node: Node) -> tuple[Member, ...]:
+    """What a fused node does in one; nothing of another."""
+    return node.op.members if isinstance(node.op, Fused) else ()
 
 
 def _names(plan: Plan, outputs: Mapping[str, Value]) -> dict[Value, str]:

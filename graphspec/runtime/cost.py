@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphspec.ir import DType, Op, TensorType
+from graphspec.ir import DType, Input, Literal, Node, Op, TensorType, evaluate
 from graphspec.runtime.plan import Plan, Step, nbytes
 
 #: what a core does in a second: of products of matrices, and of bytes that pass through it; and a call
@@ -23,8 +23,16 @@ class Cost:
 
 def cost(step: Step, plan: Plan) -> Cost:
     """What a step does; nothing for a view."""
-    operands = [plan.types[value] for value in step.node.inputs]
-    return Cost(flops(step.op, operands, step.types[0]), moved(step, plan), step.types[0].dtype)
+    return _cost(step.op, [plan.types[value] for value in step.node.inputs], step.types)
+
+
+def seconds(node: Node, env: Mapping[str, int]) -> float:
+    """About how long a node takes on one core where the dims have these numbers."""
+    if node.op.is_view or isinstance(node.op, Input | Literal):
+        return 0.0
+    operands = [_known(value.type, env) for value in node.inputs]
+    done = _cost(node.op, operands, [_known(type, env) for type in node.types])
+    return CALL + done.flops / FLOPS + done.bytes / BYTES
 
 
 def flops(op: Op, operands: Sequence[TensorType], result: TensorType) -> int:
@@ -44,26 +52,26 @@ def flops(op: Op, operands: Sequence[TensorType], result: TensorType) -> int:
     return 0
 
 
-def moved(step: Step, plan: Plan) -> int:
-    """The bytes of the operands and results of a step, each once; none for a view.
+def moved(op: Op, operands: Sequence[TensorType], results: Sequence[TensorType]) -> int:
+    """The bytes of the operands and results of an op, each once; none for a view.
 
     Of what is selected from, as many as are taken count.  Working storage does not.
     """
-    if step.op.is_view:
+    if op.is_view:
         return 0
-    written = sum(map(nbytes, step.types))
-    read = [nbytes(plan.types[value]) for value in step.node.inputs]
-    if step.op.is_selection:
+    written = sum(map(nbytes, results))
+    read = [nbytes(type) for type in operands]
+    if op.is_selection:
         read[0] = min(read[0], written)
     return written + sum(read)
 
 
-def seconds(step: Step, plan: Plan) -> float:
-    """About how long a step takes on one core."""
-    if step.op.is_view:
-        return 0.0
-    done = cost(step, plan)
-    return CALL + done.flops / FLOPS + done.bytes / BYTES
+def _cost(op: Op, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Cost:
+    return Cost(flops(op, operands, results[0]), moved(op, operands, results), results[0].dtype)
+
+
+def _known(type: TensorType, env: Mapping[str, int]) -> TensorType:
+    return type.with_shape(tuple(evaluate(size, env) for size in type.shape))
 
 
 def _size(type: TensorType) -> int:

@@ -16,13 +16,16 @@ from typing import Any
 
 from graphspec.diagnostics import Span
 from graphspec.ir import DType, Node, Op, TensorType, Value
+from graphspec.ops.fused import Fused
+from graphspec.runtime.fused import block_lines
 from graphspec.runtime.layout import find_strides, is_ready_for_blas
+from graphspec.runtime.loops import loop
 from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 
 #: lines of steps per function: Python compiles very long functions slowly
 PART_LINES = 1000
 #: what the text itself calls something
-RESERVED = frozenset({"arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned"})
+RESERVED = frozenset({"r", "b", "arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned"})
 _COMMENT_WIDTH = 88
 
 _OWNED = '''
@@ -46,6 +49,8 @@ class Program:
     inputs: tuple[str, ...]
     kernels: tuple[str, ...]
     nodes: dict[int, Node]
+    #: compiled loops: their names among the kernels, by their texts
+    loops: dict[str, str]
 
 
 def emit(plan: Plan, backend: str = "numpy", *, watched: bool = False, timed: bool = False) -> Program:
@@ -72,6 +77,7 @@ class _Part:
     bound: set[Value] = field(default_factory=set)
     needs: dict[str, None] = field(default_factory=dict)
     makes: dict[str, None] = field(default_factory=dict)
+    shaped: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
 
 
 class _Emitter:
@@ -82,6 +88,7 @@ class _Emitter:
         self.timed = timed
         self.namer = Namer()
         self.kernels: dict[str, None] = {}
+        self.loops: dict[str, str] = {}
         self.input_names = {name: self.namer.name(name) for name in plan.inputs}
         self.names: dict[Value, str] = {v: self.input_names[n] for n, v in plan.inputs.items()}
         self.ops = {step.node: step.op for step in plan.steps}
@@ -143,8 +150,10 @@ class _Emitter:
         self.comment(node)
         outs = [self.out(value, type, node) for value, type in zip(node.values, step.types, strict=True)]
         out = outs[0] if len(outs) == 1 else f"({', '.join(outs)})"
-        operands = [self.operand(value, op) for value in node.inputs]
-        if op.name == "matmul" and self.is_direct(step):
+        operands = [self.operand(value, op) for value in node.inputs] if not isinstance(op, Fused) else []
+        if isinstance(op, Fused):
+            self.loop(step, op, outs) if op.is_compiled else self.blocks(step, op, outs)
+        elif op.name == "matmul" and self.is_direct(step):
             self.line(f"xp.matmul({', '.join(operands)}, out={out})", node)
         elif op.kernel:
             self.kernels[op.kernel] = None
@@ -155,6 +164,69 @@ class _Emitter:
         else:
             self.line(self.source(op, out, *operands), node)
         self.part.steps += 1
+
+    def loop(self, step: Step, op: Fused, outs: list[str]) -> None:
+        """The call of a compiled loop, which takes its arrays without axes of size 1."""
+        inputs = step.node.inputs
+        types = [self.plan.types[value] for value in inputs]
+        numbers = {k: self.plan.numbers[v] for k, v in enumerate(inputs) if v in self.plan.numbers}
+        made = loop(op, types, [self.strides[v] for v in inputs], numbers)
+        name = self.loops.setdefault(made.text, f"loop_{len(self.loops) + 1}")
+        arguments = [
+            self.shaped(out, value, shape)
+            for out, value, shape in zip(outs, step.node.values, made.results, strict=True)
+        ]
+        for value, shape in zip(inputs, made.operands, strict=True):
+            if shape is not None:
+                arguments.append(self.shaped(self.read(value), value, shape))
+        arguments += [self.scratch(slot, step.node) for slot in step.scratch]
+        self.line(f"kernels.{name}({', '.join(arguments)})", step.node)
+
+    def blocks(self, step: Step, op: Fused, outs: list[str]) -> None:
+        """A group of ops, block by block."""
+        node = step.node
+        types = [self.plan.types[value] for value in node.inputs]
+        names = [self.read(value) for value in node.inputs]
+        buffers = [self.scratch(slot, node) for slot in step.scratch]
+        numbers = {
+            self.names[v]: number_text(self.plan.numbers[v], v.dtype)
+            for v in node.inputs
+            if v in self.plan.numbers
+        }
+
+        def call(member: Op, out: str, operands: Sequence[str], _: Sequence[TensorType]) -> str:
+            if member.kernel or member.reads_numbers:
+                operands = [numbers.get(operand, operand) for operand in operands]
+            if not member.kernel:
+                return self.source(member, out, *operands)
+            self.kernels[member.kernel] = None
+            return f"kernels.{member.kernel}({', '.join(['xp', out, *operands])})"
+
+        made = block_lines(op, types, names, outs, buffers, call)
+        for text in made.before:
+            self.line(text, node)
+        if made.head:
+            name = self.namer.name("blocks")
+            pairs = [
+                f"slice({a}, {b})" if "b in" not in made.head else f"(slice({a}, {b}), slice({b - a}))"
+                for a, b in made.ranges
+            ]
+            self.part.setup.append((f"{name} = [{', '.join(pairs)}]", node))
+            self.line(made.head.format(blocks=name), node)
+        for text in made.body:
+            self.line(f"    {text}" if made.head else text, node)
+
+    def shaped(self, array: str, value: Value, shape: tuple[int, ...]) -> str:
+        """An array in another shape, set up once where it is the same array at each call."""
+        if shape == self.plan.types[value].shape:
+            return array
+        text = f"{array}.reshape({text_of(shape)})"
+        if value not in self.part.bound:
+            return text
+        if (array, shape) not in self.part.shaped:
+            name = self.part.shaped[array, shape] = self.namer.name(f"{array}_flat")
+            self.part.setup.append((f"{name} = {text}", value.node))
+        return self.part.shaped[array, shape]
 
     def is_direct(self, step: Step) -> bool:
         """Whether a product of matrices is one call of numpy, which gives it to the BLAS as it is."""
@@ -303,7 +375,7 @@ class _Emitter:
                 end = last if i == len(self.parts) - 1 else f"return [{', '.join(gives)}]"
                 writer.function(f"part_{i + 1}", part, list(part.needs), end)
             self.chain(writer, inputs)
-        return Program(writer.text(), tuple(self.plan.inputs), tuple(self.kernels), writer.nodes)
+        return Program(writer.text(), tuple(self.plan.inputs), tuple(self.kernels), writer.nodes, self.loops)
 
     def gives(self, i: int) -> list[str]:
         """The arrays of part i that later parts read."""

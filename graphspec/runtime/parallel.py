@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from graphspec.ir import Node, Value
+from graphspec.ir import Graph, Node, Value
 from graphspec.runtime.cost import seconds
 from graphspec.runtime.pieces import Pieces, Place, Side, cut, find_symbol
-from graphspec.runtime.plan import Plan, Stages
+from graphspec.runtime.plan import Stages
 from graphspec.runtime.program import Played, Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
 
@@ -30,22 +30,26 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
     """
     if program.backend.name != "numpy":
         return
-    cost = {step.node: seconds(step, program.plan) for step in program.plan.steps}
+    cost = {node: seconds(node, program.plan.env) for node in program.graph.nodes}
     if sum(cost.values()) < threshold:
         return
     threads = count_threads() if threads is None else threads
-    pieces = find_pieces(program.plan, cost, threads) if threads > 1 else None
+    pieces = find_pieces(program.graph, program.plan.env, cost, threads) if threads > 1 else None
     if pieces is not None:
-        program.parallel = ParallelProgram(pieces, program.plan.env, threads, fast=program.fast)
+        program.parallel = ParallelProgram(
+            pieces, program.plan.env, threads, fuse=program.fuse, fast=program.fast
+        )
 
 
-def find_pieces(whole: Plan, cost: Mapping[Node, float], threads: int) -> Pieces | None:
-    """The pieces of a program whose steps cost so many seconds, if that is well spent."""
+def find_pieces(
+    whole: Graph, env: Mapping[str, int], cost: Mapping[Node, float], threads: int
+) -> Pieces | None:
+    """The pieces of a graph whose nodes cost so many seconds, if that is well spent."""
     total = sum(cost.values())
-    symbol = find_symbol(whole.graph)
-    if symbol is None or whole.env[symbol] < 2 * threads:
+    symbol = find_symbol(whole)
+    if symbol is None or env[symbol] < 2 * threads:
         return None
-    found = cut(whole.graph, symbol)
+    found = cut(whole, symbol)
     if found is None:
         return None
     in_pieces = sum(cost[node] for node in found.done_in_pieces if node in cost)
@@ -56,16 +60,20 @@ def find_pieces(whole: Plan, cost: Mapping[Node, float], threads: int) -> Pieces
 class ParallelProgram:
     """A program for one set of sizes whose batch is worked on in `threads` pieces."""
 
-    def __init__(self, pieces: Pieces, env: Mapping[str, int], threads: int, *, fast: bool = False) -> None:
+    def __init__(
+        self, pieces: Pieces, env: Mapping[str, int], threads: int, *, fuse: bool = False, fast: bool = False
+    ) -> None:
         self._pieces = pieces
         self._total = env[pieces.symbol]
         bounds = [self._total * k // threads for k in range(threads + 1)]
         self._bounds = list(pairwise(bounds))
         sizes = [b - a for a, b in self._bounds]
         side, symbol = pieces.pieces, pieces.symbol
-        programs = {n: _staged(side, {**env, symbol: n}, env, fast=fast) for n in sorted(set(sizes))}
+        programs = {
+            n: _staged(side, {**env, symbol: n}, env, fuse=fuse, fast=fast) for n in sorted(set(sizes))
+        }
         self._parts = [programs[n] for n in sizes]
-        self._once = _staged(pieces.once, env, env, is_kept=True, fast=fast)
+        self._once = _staged(pieces.once, env, env, is_kept=True, fuse=fuse, fast=fast)
 
     @property
     def threads(self) -> int:
@@ -140,11 +148,17 @@ class ParallelProgram:
 
 
 def _staged(
-    side: Side, env: Mapping[str, int], numbers: Mapping[str, int], *, is_kept: bool = False, fast: bool
+    side: Side,
+    env: Mapping[str, int],
+    numbers: Mapping[str, int],
+    *,
+    is_kept: bool = False,
+    fuse: bool,
+    fast: bool,
 ) -> Program:
     gives, takes = [list(values) for values in side.gives], [list(values) for values in side.takes]
     stages = Stages(side.stages, gives, takes, numbers, is_kept)
-    return Program(side.graph, env, stages=stages, fast=fast)
+    return Program(side.graph, env, stages=stages, fuse=fuse, fast=fast)
 
 
 def _resume(part: Played, given: list[Any]) -> Any:

@@ -21,6 +21,7 @@ from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.fast import load_kernels
 from graphspec.runtime.foreign import failed, require_sound
+from graphspec.runtime.fusing import fused
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
 from graphspec.runtime.link import LONG, Linked
@@ -43,6 +44,7 @@ class Program:
     may be taken at once (see `runtime.memory`).  `watch` sees every step, none of which is fast or overwrites
     anything then; a `clock` hears of every step and changes none.
 
+    With `fuse`, elementwise ops and reductions are done together (see `runtime.fusing`).
     A `fast` program uses compiled kernels (see `runtime.fast`).
     A program with `stages` is not called but played: `play` gives a generator that pauses after each stage.
     """
@@ -56,12 +58,18 @@ class Program:
         watch: Watch | None = None,
         clock: Clock | None = None,
         stages: Stages | None = None,
+        fuse: bool = False,
         fast: bool = False,
     ) -> None:
         self.backend: Backend = find_backend(backend)
+        self.fuse = fuse
         self.fast = fast and backend == "numpy" and watch is None
+        #: what it computes, before anything was fused
+        self.graph = graph
         if self.fast:
             load_kernels()
+        if fuse and backend == "numpy" and watch is None:
+            graph, stages = fused(graph, env, stages, compiled=self.fast)
         self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)
@@ -93,6 +101,10 @@ class Program:
         )
         self._nodes = program.nodes
         found = {name: find_kernel(name, self.backend.name, fast=self.fast) for name in program.kernels}
+        if program.loops:
+            from graphspec.runtime.compiled import compiled
+
+            found |= {name: compiled(text) for text, name in program.loops.items()}
         kernels = SimpleNamespace(**found, watch=self._watch, _clock=self._clock)
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(program.text, self._file, "exec"), namespace)

@@ -12,6 +12,7 @@ from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.inline_calls import inline_calls
 from graphspec.transforms.push_selections import push_remaining_selections
 from graphspec.transforms.simplify import simplify
+from graphspec.transforms.transpose_products import transpose_products
 
 Pass: TypeAlias = "Callable[[Graph], Graph]"
 
@@ -22,6 +23,7 @@ PASSES: tuple[Pass, ...] = (
     eliminate_dead_code,  # first: most of what the user named is often not asked for
     inline_calls,
     simplify,  # a call's adjoint computes forward values again: here they become one
+    transpose_products,  # the gradient of a weight as it is laid out, not its transpose
     push_remaining_selections,  # after merging: what is there whole anyway is not computed again in boxes
     eliminate_dead_code,  # last: the others leave orphans
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
-from graphspec.ir import Graph, Node, TypeRuleError, Value, rebuild
+from graphspec.ir import Graph, Node, Size, TypeRuleError, Value, apply, rebuild
+from graphspec.ops.reduction import Reduction
+from graphspec.ops.shape import Concat, Embed
 from graphspec.transforms.broadcasting import make
 
 Identity: TypeAlias = "Callable[[Node, tuple[Value, ...]], Value | None]"
@@ -30,13 +33,76 @@ def with_less_movement(node: Node, inputs: tuple[Value, ...]) -> Value | tuple[V
     return identity(node, inputs) if identity else None
 
 
+def sum_of_parts(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """embed(x, at 0) + embed(y, behind x) = concat(x, y), where together they fill the whole.
+
+    It is what a derivative makes of `split`.  A -0.0 stays one, which the sum with 0.0 would not leave.
+    """
+    parts: list[Value] = []
+    todo = list(inputs)
+    while todo:
+        value = todo.pop()
+        if value.node.op.name == "add":
+            todo.extend(value.node.inputs)
+        elif isinstance(value.node.op, Embed) and len(parts) < MOST_PARTS:
+            parts.append(value)
+        else:
+            return None
+    first = parts[0].node.op
+    assert isinstance(first, Embed)
+    axis = next(
+        (
+            k
+            for k, s in enumerate(first.starts)
+            if s != 0 or parts[0].node.inputs[0].shape[k] != first.shape[k]
+        ),
+        None,
+    )
+    if axis is None:
+        return None
+    by_start: dict[Size, Value] = {}
+    for part in parts:
+        op, x = part.node.op, part.node.inputs[0]
+        assert isinstance(op, Embed)
+        others = [k for k in range(len(op.shape)) if k != axis]
+        if any(op.starts[k] != 0 or x.shape[k] != op.shape[k] for k in others):
+            return None
+        if op.value != 0 or set(op.steps) != {1} or op.starts[axis] in by_start:
+            return None
+        by_start[op.starts[axis]] = x
+    ordered: list[Value] = []
+    place: Size = 0
+    while place != first.shape[axis]:
+        found = by_start.pop(place, None)
+        if found is None:
+            return None
+        ordered.append(found)
+        place = place + found.shape[axis]
+    return None if by_start else apply(Concat(axis), *ordered)
+
+
+#: parts that `sum_of_parts` puts together at the most
+MOST_PARTS = 64
+
+
 def reshape_of_reshape(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """reshape(reshape(x, s), t) = reshape(x, t), and reshape(x, shape(x)) = x."""
     source = _through("reshape", inputs[0])
     shape = node.types[0].shape
     if source.shape == shape:
         return source
+    if (kept := reduction_kept(source, shape)) is not None:
+        return kept
     return None if source is inputs[0] else make("reshape", source, shape=shape)
+
+
+def reduction_kept(reduced: Value, shape: tuple[Size, ...]) -> Value | None:
+    """reshape(sum(x, axis=1), [N, 1]) = sum(x, axis=1, keepdims=true), and so for `max` and `min`."""
+    op = reduced.node.op
+    if not isinstance(op, Reduction) or op.keepdims:
+        return None
+    kept = apply(replace(op, keepdims=True), *reduced.node.inputs)
+    return kept if kept.shape == shape else None
 
 
 def transpose_of_transpose(node: Node, inputs: tuple[Value, ...]) -> Value | None:
@@ -76,6 +142,7 @@ def cast_to_own_dtype(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 
 IDENTITIES: dict[str, Identity] = {
+    "add": sum_of_parts,
     "reshape": reshape_of_reshape,
     "transpose": transpose_of_transpose,
     "broadcast_to": broadcast_of_broadcast,

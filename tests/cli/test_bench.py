@@ -240,6 +240,20 @@ def test_a_step_that_does_several_things_says_so() -> None:
     assert report.kernels[0].as_dict()["members"] == ["add", "max"]
 
 
+@pytest.mark.usefixtures("fast")
+def test_fused_steps_have_the_names_and_places_of_all_that_they_do() -> None:
+    model = gs.loads(
+        "gspec 1\ndim N = 4\ninput x: f32[N, 3] ~ normal()\n"
+        "a = exp(x)\nb = a * 2\nloss s = mean(tanh(b) ** 2)\n"
+    )
+    report = model.profile({}, model.draw(), "x", calls=2)
+    (fused,) = [node for node in report.nodes if "tanh" in node.members]
+    assert {"a", "b"} <= set(fused.names)
+    assert {"exp", "mul", "tanh"} <= set(fused.members)
+    assert [place.line for place in fused.places] == sorted(place.line for place in fused.places)
+    assert {4, 5, 6} <= {place.line for place in fused.places}
+
+
 def test_numbers_have_three_digits() -> None:
     assert [prefixed(n) for n in (0, 7, 999, 1000, 99_960, 21_345_678, 5.2e9, 3e13)] == [
         "0 ",

@@ -1,0 +1,96 @@
+"""Compiles the loops of fused groups, and keeps them on disk for the next run."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_LOCK = threading.Lock()
+_HEADER = '''"""A loop that graphspec wrote; it may be deleted at any time."""
+from math import inf, nan
+from numba import njit
+from numpy import float32, float64, int32, int64
+from graphspec.runtime.kernels.fast.functions import {functions}
+'''
+_DECORATOR = '@njit(nogil=True, cache={cache}, fastmath={{"contract"}}, error_model="numpy")\n'
+
+
+@cache
+def compiled(text: str) -> Callable[..., None]:
+    """The compiled loop of a text, which defines `loop`; from the cache on disk where it is there.
+
+    What it was compiled from is part of its file's name: another version of graphspec or numba makes another.
+    """
+    with _LOCK:
+        folder = cache_folder()
+        if folder is None:
+            namespace: dict[str, Any] = {}
+            exec(_header() + _DECORATOR.format(cache=False) + text, namespace)
+            return namespace["loop"]  # type: ignore[no-any-return]
+        name = f"graphspec_loop_{_digest(text)}"
+        if name in sys.modules:
+            return sys.modules[name].loop  # type: ignore[no-any-return]
+        path = folder / f"{name}.py"
+        if not path.exists():
+            _write(path, _header() + _DECORATOR.format(cache=True) + text)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # numba looks modules up by their names
+        spec.loader.exec_module(module)
+        return module.loop  # type: ignore[no-any-return]
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Where loops are kept: below `GRAPHSPEC_CACHE`, else in the user's cache; None if it is not writable."""
+    asked = os.environ.get("GRAPHSPEC_CACHE")
+    base = (
+        Path(asked)
+        if asked
+        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphspec"
+    )
+    folder = base / "loops"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all: others may be reading it."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    Path(partial).replace(path)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256((_version() + text).encode()).hexdigest()[:24]
+
+
+@cache
+def _version() -> str:
+    """What a compiled loop depends on besides its text."""
+    import numba
+
+    from graphspec.runtime.kernels.fast import functions
+
+    source = Path(functions.__file__).read_bytes()
+    return f"{numba.__version__} {hashlib.sha256(source).hexdigest()} {_header()}{_DECORATOR}"
+
+
+def _header() -> str:
+    from graphspec.runtime.kernels.fast.functions import ANY, SINGLE
+
+    return _HEADER.format(functions=", ".join(["plus", *ANY, *SINGLE]))

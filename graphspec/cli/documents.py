@@ -183,7 +183,11 @@ RESULTS: dict[str, dict[str, Schema]] = {
             "least_seconds": "number: what this machine needs at least",
             "share": "number: of what this machine can do",
         },
-        "run": {**SPREAD, "attributed": "number: seconds of all nodes, from runs that look at the clock"},
+        "run": {
+            **SPREAD,
+            "attributed": "number: seconds of all nodes, from runs that look at the clock",
+            "waited": "number: the part of the runs in which other work had the processor",
+        },
         "lines": [
             {
                 "places": [PLACE],

@@ -96,6 +96,7 @@ def profile(
         call_limits=of_call,
         least=sum(of_call.least(done)[0] for done in costs),
         ran=ran,
+        waited=timing.waited,
         written=_work(engine.plan_as_written(request, ready.module, ready.sizes)),
     )
 

@@ -180,6 +180,7 @@ class ProfileReport:
     `run` are these runs as a whole.  `limits` are what the machine does in the threads in which nodes were
     timed, `call_limits` in those of calls; `least` is what it needs at least for a call.  `ran` is what a
     call does (the arena is that of all its threads), `written` what it would do if nothing were optimised.
+    `waited` is the part of the runs in which other work had the processor: they took longer by that.
     """
 
     of: tuple[str, ...]
@@ -198,6 +199,7 @@ class ProfileReport:
     least: float
     ran: Work
     written: Work
+    waited: float
 
     @property
     def total(self) -> Tally:
@@ -234,7 +236,7 @@ class ProfileReport:
                 "least_seconds": self.least,
                 "share": self.least / self.call.median,
             },
-            "run": {**asdict(self.run), "attributed": total.seconds},
+            "run": {**asdict(self.run), "attributed": total.seconds, "waited": self.waited},
             "lines": [line.as_dict() for line in self.places],
             "nodes": [node.as_dict() for node in self.nodes],
             "kernels": [kernel.as_dict() for kernel in self.kernels],

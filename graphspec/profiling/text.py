@@ -11,6 +11,8 @@ from graphspec.tables import aligned
 
 #: the widths of names and of text of the spec
 NAMES, TEXT = 32, 44
+#: from which part of the time on it is said that other work had the processor
+BUSY = 0.1
 
 _KEYS: dict[str, Callable[[Tally], float]] = {
     "time": lambda tally: tally.seconds,
@@ -66,9 +68,17 @@ class _Page:
         return [
             f"{self.what()}{sizes}: {self.time(call.median)} a call, in {threads}",
             f"  the median of {_count(call.count, 'call')}, half of which took {most}",
+            *self.warning(),
             f"  {self.work()}",
             f"  {self.attributed()}",
         ]
+
+    def warning(self) -> list[str]:
+        """What makes all times doubtful."""
+        if self.report.waited < BUSY:
+            return []
+        waited = percent(self.report.waited)
+        return [f"  the machine is busy: other work had the processor for {waited} of the time"]
 
     def what(self) -> str:
         report = self.report

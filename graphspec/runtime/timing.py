@@ -38,7 +38,8 @@ class Timing:
     each step.
 
     Where calls work on pieces of the batch (`in_pieces`), the runs work on the whole of it, in one thread.
-    `steps` are medians by step of the plan; views that are set up once take no time.
+    `steps` are medians by step of the plan; views that are set up once take no time.  `waited` is the part of
+    the runs in which the thread had no processor: others had it.
     """
 
     call: Spread
@@ -46,6 +47,7 @@ class Timing:
     steps: tuple[float, ...]
     threads: int
     in_pieces: bool
+    waited: float
 
 
 class Clock:
@@ -109,13 +111,16 @@ def time_program(
     of_calls: list[float] = []
     of_runs: list[float] = []
     stamps: list[np.ndarray[Any, Any]] = []
+    worked = 0.0
     for k in range(ROUNDS):
         count = calls * (k + 1) // ROUNDS - calls * k // ROUNDS
         of_calls += [_seconds(call, backend) for _ in range(count)]
         with in_one():
+            began = time.thread_time()
             for _ in range(count):
                 of_runs.append(run())
                 stamps.append(np.array(clock.times))
+            worked += time.thread_time() - began
     of_steps = np.median(np.diff(np.array(stamps), axis=1), axis=0) / 1e9 - of_clock
     steps = dict(zip(clock.steps[1:], of_steps, strict=True))
     return Timing(
@@ -124,6 +129,7 @@ def time_program(
         tuple(max(0.0, float(steps.get(i, 0.0))) for i in range(len(plan.steps))),
         program.parallel.threads if isinstance(program.parallel, ParallelProgram) else _threads(program),
         in_pieces,
+        max(0.0, 1 - worked / sum(of_runs)) if backend.name == "numpy" else 0.0,
     )
 
 

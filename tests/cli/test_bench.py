@@ -226,6 +226,16 @@ def test_several_names_are_shortened() -> None:
     assert shortened(["a_very_long_name"], 10) == "a_very_..."
 
 
+def test_a_busy_machine_is_told() -> None:
+    report = profile(LENET, of="logits")
+    assert 0 <= report.waited <= 1
+    assert (
+        "  the machine is busy: other work had the processor for 35% of the time\n"
+        in replace(report, waited=0.35).text()
+    )
+    assert "busy" not in replace(report, waited=0.05).text()
+
+
 def test_a_step_that_does_several_things_says_so() -> None:
     places = (Place("a.gspec", 9, "relu", 80), Place("a.gspec", 11, "linear(350) as fc1", 120))
     node = NodeTime(

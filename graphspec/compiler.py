@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import math
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -24,6 +24,7 @@ from graphspec.diagnostics.catalogue import requests as say
 from graphspec.ir import DType, Graph, Input, Value, apply, reachable
 from graphspec.lowering.lower import lower_file, lower_text
 from graphspec.lowering.module import Module
+from graphspec.optimisations import PUSH
 from graphspec.requests import (
     Request,
     Target,
@@ -36,7 +37,7 @@ from graphspec.requests import (
 from graphspec.transforms.broadcasting import filled
 from graphspec.transforms.differentiate import cotangents, tangents
 from graphspec.transforms.expand_gradients import expand_gradients
-from graphspec.transforms.pipeline import PASSES, REQUIRED, optimise
+from graphspec.transforms.pipeline import optimise, passes_without
 from graphspec.transforms.push_selections import push_selections
 from graphspec.transforms.simplify_adjoints import simplify_adjoints
 from graphspec.transforms.straighten import straighten
@@ -84,8 +85,11 @@ class Derived:
         nodes = reachable(self.graph.outputs.values())
         return {node.op.label: node.values[0] for node in nodes if isinstance(node.op, Input)}
 
-    def weighed(self, graph: Graph, sizes: Mapping[str, int]) -> Graph:
-        """The simplified graph as it is run for these sizes: what costs decide is decided here."""
+    def weighed(self, graph: Graph, sizes: Mapping[str, int], without: Collection[str] = ()) -> Graph:
+        """The simplified graph as it is run for these sizes: what costs decide is decided here.
+
+        `without` are optimisations left out.
+        """
         return graph
 
 
@@ -116,12 +120,13 @@ def check(module: Module) -> None:
 
 
 @_collector_at_rest()
-def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
+def derive(module: Module, request: Request, *, without: Collection[str] = ()) -> Derived:
     """The graph of what a request asks for, with nothing in it that the answer does not need.
 
-    With `push`, values of which the answer needs a part are computed there only.
+    Values of which the answer needs a part are computed there only; `without` are optimisations left out.
     Raises GraphSpecError where a name is unknown, or the objective does not depend on it.
     """
+    push = PUSH not in without
     if request.kind == "values":
         values = find_values(module, request.of)
         graph = _Expansion(module, values, {}, request, push).graph
@@ -143,12 +148,12 @@ def derive(module: Module, request: Request, *, push: bool = True) -> Derived:
 
 
 @_collector_at_rest()
-def simplify(graph: Graph, *, everything: bool, check: bool) -> Graph:
+def simplify(graph: Graph, *, without: Collection[str] = (), check: bool = False) -> Graph:
     """The graph as it is run: calls inlined, equal nodes merged, algebra done, the dead dropped.
 
-    Without `everything`, only what a program cannot do without; `check` verifies it after each pass.
+    `without` are optimisations left out; `check` verifies it after each pass.
     """
-    return optimise(graph, verify=check, passes=PASSES if everything else REQUIRED)
+    return optimise(graph, verify=check, passes=passes_without(without))
 
 
 def readable(graph: Graph) -> Graph:
@@ -165,20 +170,24 @@ def assemble(
     threads_from: float = math.inf,
     fuse: bool = False,
     fast: bool = False,
+    check: bool = False,
 ) -> Program:
     """The program that computes a simplified graph's outputs where the dims have these numbers.
 
     If it takes longer than `threads_from` seconds it works on pieces of its batch in several threads.
     With `fuse` elementwise ops and reductions are done together; with `fast` it uses compiled kernels.
+    `check` verifies the graph after each pass.
     """
     from graphspec.runtime.link import LONG
     from graphspec.runtime.program import Program
 
-    if fast:
-        graph = unpack_products(graph, sizes)
     if fuse and backend == "numpy" and len(graph.nodes) <= LONG:
-        graph = straighten(graph)
-    program = Program(graph, sizes, backend, fuse=fuse, fast=fast)
+
+        def unpack(graph: Graph) -> Graph:
+            return unpack_products(graph, sizes) if fast else graph
+
+        graph = optimise(graph, check, (unpack, straighten))
+    program = Program(graph, sizes, backend, fuse=fuse, fast=fast, check=check)
     if threads_from < math.inf:
         from graphspec.runtime.parallel import use_threads
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -16,11 +16,12 @@ from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
 from graphspec.diagnostics.catalogue import batching
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.data import out_of_memory
-from graphspec.ir import DType, Graph, Literal, TensorType, Value, evaluate, evaluate_number
+from graphspec.ir import DType, Graph, Literal, TensorType, Value, evaluate, evaluate_number, verify
 from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
 from graphspec.lowering.patterns import matches
+from graphspec.optimisations import ALL, FAST, FUSE, PUSH, THREADS
 from graphspec.requests import Request, span_of
 from graphspec.views import View
 
@@ -63,7 +64,7 @@ class Binding(NamedTuple):
 
 
 class Engine:
-    """One spec under one set of settings.
+    """One spec under one set of settings; `without` are optimisations left out.
 
     Where data bind a structural dim (one that decided the graph) to another number, the spec is lowered
     again with that number.  Everything compiled is kept; several threads may use one engine.
@@ -74,7 +75,7 @@ class Engine:
         spec: Spec,
         settings: Settings,
         *,
-        simplify: bool,
+        without: frozenset[str],
         verify: bool,
         notify: Callable[[Diagnostic], None],
         max_memory: int | None = None,
@@ -82,7 +83,7 @@ class Engine:
         self.module = compiler.load(spec, settings)
         self._spec = spec
         self._settings = settings
-        self._simplify = simplify
+        self._without = without
         self._verify = verify
         self._notify = notify
         self._max_memory = max_memory
@@ -102,22 +103,22 @@ class Engine:
         key = (module or self.module, request)
         with self._lock:
             if key not in self._derived:
-                derived = self._derive(*key, push=self._simplify)
+                derived = self._derive(*key, without=self._without)
                 _remember(self._derived, key, derived)
                 _remember(self._asked, derived, request.of or ())
             return self._derived[key]
 
-    def _derive(self, module: Module, request: Request, *, push: bool) -> Derived:
+    def _derive(self, module: Module, request: Request, *, without: Collection[str]) -> Derived:
         if request.kind in ("rows", "columns"):
             from graphspec.jacobian_blocks import derive as derive_block
 
-            return derive_block(module, request, push=push)
+            return derive_block(module, request, without=without)
         if request.per_example is None:
-            return compiler.derive(module, request, push=push)
+            return compiler.derive(module, request, without=without)
         from graphspec.per_example import derive, find_batch
 
         alone = self._variant(module, {find_batch(module, request): 1})
-        return derive(module, alone, request, push=push)
+        return derive(module, alone, request, without=without)
 
     def check(self) -> None:
         """Check what lowering leaves open: gradients in the spec, and the sizes that have numbers."""
@@ -130,7 +131,7 @@ class Engine:
         """The graph as it is run."""
         with self._lock:
             if derived not in self._graphs:
-                graph = compiler.simplify(derived.graph, everything=self._simplify, check=self._verify)
+                graph = compiler.simplify(derived.graph, without=self._without, check=self._verify)
                 _remember(self._graphs, derived, graph)
             return self._graphs[derived]
 
@@ -140,7 +141,7 @@ class Engine:
         title = f"Gradients of {self.module.name}" if request.wrt else f"Values of {self.module.name}"
 
         def whole() -> Graph:
-            return compiler.readable(compiler.derive(self.module, request, push=False).graph)
+            return compiler.readable(compiler.derive(self.module, request, without={PUSH}).graph)
 
         return View(graph.outputs, graph.names, self.module, title, whole)
 
@@ -154,7 +155,7 @@ class Engine:
                 self._double = Engine(
                     self._spec,
                     settings,
-                    simplify=self._simplify,
+                    without=self._without,
                     verify=self._verify,
                     notify=self._notify,
                     max_memory=self._max_memory,
@@ -163,7 +164,7 @@ class Engine:
 
     def simplified(self, outputs: Mapping[str, Value]) -> Graph:
         """The graph that computes some values, as it is run."""
-        return compiler.simplify(Graph(outputs), everything=self._simplify, check=self._verify)
+        return compiler.simplify(Graph(outputs), without=self._without, check=self._verify)
 
     def assemble(self, outputs: Mapping[str, Value], sizes: Sizes, backend: str) -> Program:
         """The program that computes some values; it is not kept."""
@@ -328,10 +329,9 @@ class Engine:
         """The plan of a request's program where nothing is optimised, for these sizes of the dims."""
         from graphspec.runtime.plan import plan
 
-        derived = self._derive(module, request, push=False)
-        graph = compiler.simplify(derived.graph, everything=False, check=False)
+        derived = self._derive(module, request, without=ALL)
         used = self._sizes_used(module, derived, sizes)
-        return plan(derived.weighed(graph, used), used)
+        return plan(derived.weighed(compiler.simplify(derived.graph, without=ALL), used, ALL), used)
 
     def load_parameters(
         self,
@@ -447,11 +447,20 @@ class Engine:
                 if wrong:
                     raise GraphSpecError(wrong)
                 with memory.limited(self._max_memory):
-                    graph = derived.weighed(self.graph(derived), sizes)
-                    threads_from = math.inf if not self._simplify else OFTEN if often else ONCE
-                    fast = often and self._simplify and is_wanted()
+                    graph = derived.weighed(self.graph(derived), sizes, self._without)
+                    if self._verify:
+                        verify(graph)
+                    threads_from = math.inf if THREADS in self._without else OFTEN if often else ONCE
+                    fuse = FUSE not in self._without
+                    fast = often and FAST not in self._without and is_wanted()
                     program = compiler.assemble(
-                        graph, sizes, backend, threads_from=threads_from, fuse=self._simplify, fast=fast
+                        graph,
+                        sizes,
+                        backend,
+                        threads_from=threads_from,
+                        fuse=fuse,
+                        fast=fast,
+                        check=self._verify,
                     )
                 _remember(self._programs, key, program)
             return self._programs[key]

@@ -6,6 +6,7 @@ not share, and ones along those that they do: what runs together needs no vector
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 from graphspec.compiler import DERIVATIVE, Derived, cotangent_of, direction_of
@@ -46,7 +47,7 @@ class JacobianBlock(Derived):
     by_rows: bool
 
 
-def derive(module: Module, request: Request, *, push: bool = True) -> JacobianBlock:
+def derive(module: Module, request: Request, *, without: Collection[str] = ()) -> JacobianBlock:
     """The graph of a block of rows (the request's kind "rows") or of columns ("columns").
 
     Raises GraphSpecError where one value by one name is not what is asked for.
@@ -67,7 +68,7 @@ def derive(module: Module, request: Request, *, push: bool = True) -> JacobianBl
         cotangents=frozenset([of]),
         values=False,
     )
-    answer = derive_product(module, asked, push=push)
+    answer = derive_product(module, asked, without=without)
     key = answer.gradients[of][wrt if by_rows else DERIVATIVE]
     shared = frozenset(pair[0 if by_rows else 1] for pair in links)
     graph = _over_vectors(Graph({BLOCK: answer.graph.outputs[key]}, answer.graph.names), *vector, shared)

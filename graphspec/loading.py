@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from graphspec.answers import Array
@@ -11,8 +11,14 @@ from graphspec.compiler import Settings, Spec
 from graphspec.ir import DType
 from graphspec.model import Model
 from graphspec.notices import Notify
+from graphspec.optimisations import ALL, left_out
 
 Mode: TypeAlias = Literal["eval", "train"]
+
+#: what holds where the caller does not say: which optimisations are left out, and whether graphs are checked
+#: after each pass; the tests set others
+WITHOUT: frozenset[str] = frozenset()
+VERIFY = False
 
 
 def load(
@@ -23,7 +29,8 @@ def load(
     dtype: str | None = None,
     mode: Mode = "eval",
     simplify: bool = True,
-    verify: bool = False,
+    without: Iterable[str] | None = None,
+    verify: bool | None = None,
     notify: Notify | None = None,
     max_memory: int | None = None,
 ) -> Model:
@@ -31,9 +38,10 @@ def load(
 
     `dims` and `consts` set what the spec leaves open or gives a default; `dtype="f64"` compiles
     everything that floats in double precision; `mode` is what `training` is in the spec.
-    `simplify=False` runs graphs as they are written, `verify=True` checks them after each pass of the
-    compiler.  Warnings and notes go to `notify`; without it, warnings become Python's.  `max_memory` is how
-    many bytes a request may take; without it, four fifths of what the machine has left.
+    `simplify=False` runs graphs as they are written, `without` leaves out single optimisations by name
+    (`"threads"`), `verify=True` checks graphs after each pass of the compiler.  Warnings and notes go to
+    `notify`; without it, warnings become Python's.  `max_memory` is how many bytes a request may take;
+    without it, four fifths of what the machine has left.
 
     Raises GraphSpecError with every error of the spec.
     """
@@ -41,8 +49,8 @@ def load(
     return Model(
         Spec(os.fspath(path)),
         settings,
-        simplify=simplify,
-        verify=verify,
+        without=_without(simplify, without),
+        verify=VERIFY if verify is None else verify,
         notify=notify,
         max_memory=max_memory,
     )
@@ -57,14 +65,22 @@ def loads(
     dtype: str | None = None,
     mode: Mode = "eval",
     simplify: bool = True,
-    verify: bool = False,
+    without: Iterable[str] | None = None,
+    verify: bool | None = None,
     notify: Notify | None = None,
     max_memory: int | None = None,
 ) -> Model:
     """Compile a spec given as text, as `load` does; its imports and data files lie below `base`."""
     spec = Spec(None, text, None if base is None else os.fspath(base))
     settings = _settings(dims, consts, dtype, mode)
-    return Model(spec, settings, simplify=simplify, verify=verify, notify=notify, max_memory=max_memory)
+    return Model(
+        spec,
+        settings,
+        without=_without(simplify, without),
+        verify=VERIFY if verify is None else verify,
+        notify=notify,
+        max_memory=max_memory,
+    )
 
 
 def save_params(path: str | os.PathLike[str], params: Mapping[str, Array]) -> None:
@@ -75,6 +91,12 @@ def save_params(path: str | os.PathLike[str], params: Mapping[str, Array]) -> No
     from graphspec.runtime.parameters import save_arrays
 
     save_arrays(path, params)
+
+
+def _without(simplify: bool, without: Iterable[str] | None) -> frozenset[str]:
+    if not simplify:
+        return ALL
+    return WITHOUT if without is None else left_out(without)
 
 
 def _settings(

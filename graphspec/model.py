@@ -48,7 +48,7 @@ class Model:
         spec: Spec,
         settings: Settings,
         *,
-        simplify: bool,
+        without: frozenset[str],
         verify: bool,
         notify: Notify | None,
         max_memory: int | None,
@@ -56,7 +56,7 @@ class Model:
         self._notify = notify or warn
         self._mode: str = "train" if settings.training else "eval"
         self._engine = Engine(
-            spec, settings, simplify=simplify, verify=verify, notify=self._notify, max_memory=max_memory
+            spec, settings, without=without, verify=verify, notify=self._notify, max_memory=max_memory
         )
         for warning in self._module.warnings:
             self._notify(warning)

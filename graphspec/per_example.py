@@ -6,7 +6,7 @@ means are not divided by the size of the batch, and weights keep their own denom
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 
 from graphspec.compiler import Derived, cotangent_of
@@ -18,6 +18,7 @@ from graphspec.ir import Graph, Input, Size, Value, apply, reachable, symbol
 from graphspec.ir.sizes import product, substitute
 from graphspec.lowering.module import Module
 from graphspec.ops.shape import cut_axis, move_axis
+from graphspec.optimisations import GRAM, TRANSPOSE
 from graphspec.requests import Request, find_objectives, find_targets, span_of
 from graphspec.transforms.batch import batch
 from graphspec.transforms.broadcasting import make
@@ -49,8 +50,8 @@ class PerExample(Derived):
     axes: Mapping[str, int]
     are_norms: bool
 
-    def weighed(self, graph: Graph, sizes: Mapping[str, int]) -> Graph:
-        return gram_products(graph, sizes) if self.are_norms else graph
+    def weighed(self, graph: Graph, sizes: Mapping[str, int], without: Collection[str] = ()) -> Graph:
+        return gram_products(graph, sizes) if self.are_norms and GRAM not in without else graph
 
 
 def find_batch(module: Module, request: Request) -> str:
@@ -86,7 +87,7 @@ def _is_one_each(y: Value, batch: str) -> bool:
     return substitute(product(y.shape), {batch: 1}) == 1
 
 
-def derive(module: Module, alone: Module, request: Request, *, push: bool = True) -> PerExample:
+def derive(module: Module, alone: Module, request: Request, *, without: Collection[str] = ()) -> PerExample:
     """The graph of the gradients of every example, stacked along a new first axis; or of their norms.
 
     `alone` is the module as it is lowered for one example: another one than `module` only where the batch
@@ -99,7 +100,7 @@ def derive(module: Module, alone: Module, request: Request, *, push: bool = True
     _check_objectives(objectives, states, name, request)
     single = _one_example(alone, objectives, wanted, name)
     asked = replace(request, per_example=None, batch=None, ones=True, values=True, updates=False)
-    answer = derive_summed(single, asked, push=push)
+    answer = derive_summed(single, asked, without=without)
     full = {d.name: d.value for d in module.declared.values()}
     full |= {cotangent_of(n): apply(Input(cotangent_of(n), y.type)) for n, y in objectives.items()}
     cut = {d.name: _declared_state(d.value, name) for d in module.declared.values()}
@@ -108,6 +109,8 @@ def derive(module: Module, alone: Module, request: Request, *, push: bool = True
     dropped = {key: _axis(states[targets.get(key, key)]) for key in answer.graph.outputs}
     given = {n: (full[n], state) for n, state in cut.items() if isinstance(state, Carried)}
     graph = _over_batch(answer.graph, given, dropped, name)
+    if TRANSPOSE not in without:
+        graph = transpose_products(graph)
     are_norms = request.per_example == "norms"
     if are_norms:
         norms = {key: _norm(v) if key in targets else v for key, v in graph.outputs.items()}
@@ -187,7 +190,7 @@ def _over_batch(
     stacked = batch(flat, given, symbol(name))
     outputs = {key: _drop(v, dropped[key]) for key, v in stacked.outputs.items()}
     inputs = {n: x for n, (x, _) in full.items() if n in stacked.names}
-    return transpose_products(Graph(outputs, {**stacked.names, **inputs}))
+    return Graph(outputs, {**stacked.names, **inputs})
 
 
 def _split(x: Value, state: Carried, batch: str, shape: tuple[Size, ...]) -> Value:

@@ -65,7 +65,11 @@ def run(case: Case) -> gs.GraphSpecError | None:
     return None
 
 
-@pytest.mark.parametrize("name", CASES)
+SIMPLIFIED = pytest.mark.needs_optimisation("simplify_algebra")  # `1 / y` is said without the 1
+NAMES = [pytest.param(n, marks=SIMPLIFIED if n == "root_of_zero_backward" else ()) for n in CASES]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_made_a_result_infinite_or_nan_is_shown(name: str, expect: Callable[[Path, str], None]) -> None:
     error = run(CASES[name])
     assert error is not None

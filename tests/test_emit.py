@@ -86,6 +86,7 @@ def _imported(node: ast.AST) -> list[ast.alias]:
     return node.names if isinstance(node, ast.Import) else []
 
 
+@pytest.mark.needs_optimisation("simplify_algebra")
 def test_a_program_reads_like_this(expect: Callable[[Path, str], None]) -> None:
     text = gs.loads(SMALL).emit("@params").replace(f"graphspec {gs.__version__}", "graphspec VERSION")
     expect(HERE / "golden_emitted.py.txt", text)

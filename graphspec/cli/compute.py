@@ -265,7 +265,7 @@ def load_model(
         dtype=dtype.value if dtype else None,
         mode=mode.value,
         simplify=simplify,
-        verify=verify,
+        verify=verify or None,
         notify=report.tell,
         max_memory=max_memory,
     )

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -147,6 +147,14 @@ class Op:
         For compiled loops (see `runtime.loops`); empty where an op has none.
         """
         return ""
+
+    def in_place(self, result: int, inputs: Sequence[TensorType]) -> Collection[int]:
+        """The inputs, by position, whose memory a result may take where they are of its type.
+
+        A kernel may write its result before it has read all inputs, so by default only single array calls
+        may do so.
+        """
+        return range(len(inputs)) if self.is_elementwise and not self.kernel else ()
 
     def scratch(self, *inputs: Any, **named: Any) -> tuple[TensorType, ...]:
         """Working storage that the kernel wants while it runs; shapes are known numbers."""

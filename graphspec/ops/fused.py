@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphspec.ir import DType, Op, Origin, Size, TensorType
@@ -87,6 +87,21 @@ class Fused(Op):
         found = phases(self, inputs)
         row = tuple(size for k, size in enumerate(self.domain) if k in self.inner and size != 1)
         return tuple(found.types[k].with_shape(row) for k in found.kept)
+
+    def in_place(self, result: int, inputs: Sequence[TensorType]) -> Collection[int]:
+        k = self.results[result]
+        full = [i for i, type in enumerate(inputs) if self.is_full(type)]
+        if not self.is_compiled:  # what later members read must be there still
+            last = {i: m for m, member in enumerate(self.members) for i in member.inputs}
+            is_call = self.members[k].op.is_elementwise and not self.members[k].op.kernel
+            return [i for i in full if last[i] <= k] if is_call else ()
+        from graphspec.ops.phases import last_reads, phases
+
+        found = phases(self, inputs)
+        if not found.is_full[len(inputs) + k]:
+            return ()
+        last = last_reads(self, found, len(inputs))
+        return [i for i in full if last[i] <= found.phase[len(inputs) + k]]
 
     def is_full(self, type: TensorType) -> bool:
         """Whether a member, or an operand, of a type has an element for each place of the domain."""

@@ -75,6 +75,26 @@ def needed_in(op: Fused, found: Phases, p: int, operands: int) -> list[int]:
     return wanted
 
 
+def last_reads(op: Fused, found: Phases, operands: int) -> dict[int, int]:
+    """The last pass in which each operand is read."""
+    last = dict.fromkeys(range(operands), 0)
+    for p in range(found.count):
+        wanted = needed_in(op, found, p, operands) + [k for k in found.kept if found.phase[k] == p]
+        todo, seen = list(wanted), set(wanted)
+        while todo:
+            k = todo.pop()
+            if k < operands:
+                last[k] = p
+                continue
+            is_read = found.phase[k] < p and (k - operands in op.results or k in found.kept)
+            if is_read or not found.is_full[k]:
+                continue
+            new = [i for i in op.members[k - operands].inputs if i not in seen]
+            seen.update(new)
+            todo.extend(new)
+    return last
+
+
 def _kept(op: Fused, found: Phases, n: int) -> tuple[int, ...]:
     """Full members that cost much and are read in a later pass than their own, but do not leave the group."""
     kept: set[int] = set()

@@ -170,7 +170,9 @@ class _Emitter:
         inputs = step.node.inputs
         types = [self.plan.types[value] for value in inputs]
         numbers = {k: self.plan.numbers[v] for k, v in enumerate(inputs) if v in self.plan.numbers}
-        made = loop(op, types, [self.strides[v] for v in inputs], numbers)
+        places = {self.plan.in_place[v]: j for j, v in enumerate(step.node.values) if v in self.plan.in_place}
+        overwritten = {k: places[v] for k, v in enumerate(inputs) if v in places}
+        made = loop(op, types, [self.strides[v] for v in inputs], numbers, overwritten)
         name = self.loops.setdefault(made.text, f"loop_{len(self.loops) + 1}")
         arguments = [
             self.shaped(out, value, shape)

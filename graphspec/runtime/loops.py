@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan
+from types import MappingProxyType
 from typing import TypeAlias
 
 from graphspec.ir import DType, Op, TensorType
@@ -34,7 +35,7 @@ RUN = 4096
 class Loop:
     """The text of a loop, and the shapes in which it takes its arrays: results, operands, buffers.
 
-    An operand of shape None is a number, which the text has in it.
+    An operand of shape None is none of its arguments: a number, or an array that a result takes the place of.
     """
 
     text: str
@@ -76,9 +77,13 @@ def loop(
     operands: Sequence[TensorType],
     strides: Sequence[tuple[int, ...] | None],
     numbers: Mapping[int, Number],
+    overwritten: Mapping[int, int] = MappingProxyType({}),
 ) -> Loop:
-    """The loop of a group; `strides` are those of the operands, `numbers` the operands that are numbers."""
-    return _Writer(op, operands, strides, numbers).write()
+    """The loop of a group; `strides` are those of the operands, `numbers` the operands that are numbers.
+
+    `overwritten` operands lie where a result is written: operand i where result `overwritten[i]` is.
+    """
+    return _Writer(op, operands, strides, numbers, overwritten).write()
 
 
 class _Writer:
@@ -88,16 +93,18 @@ class _Writer:
         operands: Sequence[TensorType],
         strides: Sequence[tuple[int, ...] | None],
         numbers: Mapping[int, Number],
+        overwritten: Mapping[int, int],
     ) -> None:
         self.op = op
         self.numbers = numbers
+        self.overwritten = overwritten
         self.n = len(operands)
         self.found: Phases = phases(op, operands)
         self.types = self.found.types
         self.lines: list[str] = []
         self.arrays: dict[str, _Array] = {}
         for k, type in enumerate(operands):
-            if k not in numbers:
+            if k not in numbers and k not in overwritten:
                 self.arrays[f"a{k}"] = self.of_operand(type, strides[k])
         for j, k in enumerate(op.results):
             self.arrays[f"r{j}"] = self.of_result(k + self.n)
@@ -225,7 +232,7 @@ class _Writer:
         return Loop(
             "\n".join(self.lines) + "\n",
             tuple(self.shape_of(f"r{j}") for j in range(len(op.results))),
-            tuple(None if k in self.numbers else self.shape_of(f"a{k}") for k in range(self.n)),
+            tuple(self.shape_of(f"a{k}") if f"a{k}" in self.arrays else None for k in range(self.n)),
             tuple(self.shape_of(f"b{j}") for j in range(len(self.found.kept))),
         )
 
@@ -356,7 +363,7 @@ class _Writer:
         if k in self.numbers:
             return number_text(self.numbers[k], self.types[k].dtype)
         if k < self.n:
-            return self.at(f"a{k}")
+            return self.at(f"r{self.overwritten[k]}" if k in self.overwritten else f"a{k}")
         if k in self.positions:
             return f"i{self.positions[k]}"
         if k in self.row_values:

@@ -311,16 +311,18 @@ class _Planner:
             first_scratch.append(len(buffers))
             buffers += [Interval(i, i, nbytes(type)) for type in scratch[i]]
             total += sum(map(nbytes, scratch[i]))
+            taken: set[Value] = set()
             for value in () if op.is_view else node.values:
                 if value in own:
                     continue
                 size = nbytes(self.types[value])
                 total += size
-                operand = self.overwritable(node, op, i, buffer_of, last_use)
+                operand = self.overwritable(node, op, value, i, buffer_of, last_use, taken)
                 if operand is None:
                     buffer_of[value] = len(buffers)
                     buffers.append(Interval(i, last_use[value], size))
                 else:
+                    taken.add(operand)
                     in_place[value] = operand
                     at = buffer_of[value] = buffer_of[operand]
                     buffers[at] = Interval(buffers[at].start, last_use[value], size)
@@ -333,19 +335,28 @@ class _Planner:
         return slots, in_place, places, arena_bytes, total
 
     def overwritable(
-        self, node: Node, op: Op, step: int, buffer_of: Mapping[Value, int], last_use: Mapping[Value, int]
+        self,
+        node: Node,
+        op: Op,
+        result: Value,
+        step: int,
+        buffer_of: Mapping[Value, int],
+        last_use: Mapping[Value, int],
+        taken: set[Value],
     ) -> Value | None:
-        """An operand whose memory the result may take: in the arena, of its type, not used again.
+        """An operand whose memory a result may take: in the arena, of its type, not used again.
 
-        A kernel may write its result before it has read all operands, so only single array calls
-        qualify; and no other operand may be a view of the same memory.
+        The op must allow it (`Op.in_place`), no other operand may be a view of the same memory, and no other
+        result of the op may have `taken` it.
         """
-        if not self.overwrite or not op.is_elementwise or op.kernel:
+        if not self.overwrite:
             return None
-        wanted = self.types[node.values[0]]
-        for value in node.inputs:
+        wanted = self.types[result]
+        for k in op.in_place(result.index, [self.types[v] for v in node.inputs]):
+            value = node.inputs[k]
             if (
                 value in buffer_of
+                and value not in taken
                 and last_use[value] == step
                 and self.types[value] == wanted
                 and all(other == value or self.root[other] != value for other in node.inputs)

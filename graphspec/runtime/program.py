@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.data import index_out_of_range, out_of_memory
-from graphspec.ir import Graph, Node, TensorType
+from graphspec.ir import Graph, Node, TensorType, verify
 from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
@@ -60,6 +60,7 @@ class Program:
         stages: Stages | None = None,
         fuse: bool = False,
         fast: bool = False,
+        check: bool = False,
     ) -> None:
         self.backend: Backend = find_backend(backend)
         self.fuse = fuse
@@ -70,6 +71,8 @@ class Program:
             load_kernels()
         if fuse and backend == "numpy" and watch is None:
             graph, stages = fused(graph, env, stages, compiled=self.fast)
+            if check:
+                verify(graph)
         self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)

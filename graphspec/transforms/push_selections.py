@@ -29,7 +29,6 @@ from graphspec.ir.sizes import product
 from graphspec.ops.derivatives import Grad, Jvp
 from graphspec.ops.rounding import StopGradient
 from graphspec.transforms.boxes import Reader, Settled, settle
-from graphspec.transforms.simplify import simplify
 
 #: boxes of one value that are told apart; of more the whole value is made
 MOST_BOXES = 8
@@ -79,14 +78,13 @@ def push_selections(
 
 
 def push_remaining_selections(graph: Graph) -> Graph:
-    """Push the selections that differentiation has made or has let through, then simplify what they became.
+    """Push the selections that differentiation has made or has let through.
 
     Needs all derivatives taken, calls inlined and equal nodes merged.
 
         g = grad(sum(f(x)), x);  output g[i]   needs the derivative of f at x[i] only
     """
-    pushed = push_selections(graph, differentiated=True)
-    return graph if pushed is graph else simplify(pushed)
+    return push_selections(graph, differentiated=True)
 
 
 #: a value and the box of it that is made

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from graphspec.ir import Graph, Node, Rewriter, Rule, Value, rebuild
-from graphspec.transforms.drop_taps import untapped
-from graphspec.transforms.fold_constants import folded
-from graphspec.transforms.merge_equal import Merger
-from graphspec.transforms.simplify_algebra import by_identities
-from graphspec.transforms.simplify_shapes import with_less_movement
+from collections.abc import Callable, Collection, Mapping
 
-RULES: tuple[Rule, ...] = (untapped, folded, with_less_movement, by_identities)
+from graphspec.ir import Graph, Node, Rewriter, Rule, Value, rebuild, with_inputs
+from graphspec.transforms.drop_taps import untapped
+from graphspec.transforms.fold_constants import fold_constants, folded
+from graphspec.transforms.merge_equal import Merger, merge_equal
+from graphspec.transforms.simplify_algebra import by_identities, simplify_algebra
+from graphspec.transforms.simplify_shapes import simplify_shapes, with_less_movement
+
+#: the rules, by the passes that do the same alone
+RULES: Mapping[str, Rule] = {
+    fold_constants.__name__: folded,
+    simplify_shapes.__name__: with_less_movement,
+    simplify_algebra.__name__: by_identities,
+}
+MERGE = merge_equal.__name__
+#: what may be left out
+PARTS = (*RULES, MERGE)
 
 
 def simplify(graph: Graph) -> Graph:
@@ -24,15 +34,30 @@ def simplify(graph: Graph) -> Graph:
     return rebuild(graph, _Simplifier())
 
 
+def simplify_without(names: Collection[str]) -> Callable[[Graph], Graph]:
+    """The pass, but for the parts of these names; taps are dropped in any case."""
+    if not any(name in names for name in PARTS):
+        return simplify
+
+    def some(graph: Graph) -> Graph:
+        return rebuild(graph, _Simplifier(names))
+
+    some.__name__ = simplify.__name__
+    return some
+
+
 class _Simplifier:
     """The rules, applied to a node until none fits; `known` are the nodes that have been through them."""
 
-    def __init__(self) -> None:
-        self.merged = Merger()
+    def __init__(self, without: Collection[str] = ()) -> None:
+        self.rules = (untapped, *(rule for name, rule in RULES.items() if name not in without))
+        self.merged: Callable[[Node, tuple[Value, ...]], tuple[Value, ...] | None] = (
+            _kept if MERGE in without else Merger()
+        )
         self.known: set[Node] = set()
 
     def __call__(self, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        for rule in RULES:
+        for rule in self.rules:
             made = rule(node, inputs)
             if made is not None:
                 return self.visited((made,) if isinstance(made, Value) else made)
@@ -55,3 +80,8 @@ class _Simplifier:
         rewriter = Rewriter()
         rewriter.run(sorted(seen, key=lambda node: node.serial), self)
         return tuple(map(rewriter, values))
+
+
+def _kept(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The node on its new operands, whatever else there is."""
+    return (node if inputs == node.inputs else with_inputs(node, inputs)).values

@@ -3,6 +3,7 @@
 Each side is a process of its own, and they work in turn: idle threads of one library disturb another.
 Results are compared before anything is timed.  `--peer-python` is a Python with PyTorch or JAX, may be
 given several times, and is this one by default; what is not installed there is left out, visibly.
+With `--ablate` graphspec is compared with itself instead, without one optimisation after the other.
 """
 
 from __future__ import annotations
@@ -11,102 +12,58 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import workloads
+from processes import (
+    COMPILERS,
+    HERE,
+    PEERS,
+    ROOT,
+    Side,
+    SideFailedError,
+    describe,
+    installed_peers,
+    label,
+    own_sides,
+    run_command,
+)
+from report import Row, add_growth, as_json, difference, line_of, markdown, table
 from workloads import Workload
 
-HERE = Path(__file__).parent
-
-#: the peers: which module a Python must have, and what the column is called
-PEERS = {"pytorch": ("torch", "PyTorch"), "pytorch-compile": ("torch", "compile"), "xla": ("jax", "JAX")}
-#: settings of OpenBLAS that slow it down on machines that it knows
-HARMFUL = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
-
-
-@dataclass
-class Row:
-    """What was measured of one workload: milliseconds (or MB) by side, the floor, and what is to be said."""
-
-    workload: Workload
-    found: dict[str, float] = field(default_factory=dict)
-    floor: float | None = None
-    remarks: list[str] = field(default_factory=list)
-
-    @property
-    def ratio(self) -> float | None:
-        """graphspec's over the best peer's."""
-        peers = [value for side, value in self.found.items() if side in PEERS]
-        return self.found["own"] / min(peers) if peers and "own" in self.found else None
-
-
-class Side:
-    """A worker process, asleep until it is asked for a round."""
-
-    def __init__(self, name: str, python: str, workload: Workload, folder: Path, options: Any) -> None:
-        self.name = name
-        self.times: list[list[float]] = []
-        command = [python, str(HERE / "worker.py"), name, workload.name, str(folder)]
-        self.process = subprocess.Popen(
-            command + ["--quick"] * options.quick,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not options.verbose else None,
-            text=True,
-            env=environment(options.threads),
-        )
-        self.facts = self._answer()
-
-    def round(self, seconds: float) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
-        self.times.append(self._answer())
-
-    def close(self) -> None:
-        self.process.communicate()
-
-    def _answer(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            errors = self.process.communicate()[1] or ""
-            return {"skip": (errors.strip().splitlines() or ["ended"])[-1]}
-        return json.loads(line)
-
-    @property
-    def best(self) -> float:
-        """The median call of the quietest round, in seconds."""
-        return min(statistics.median(times) for times in self.times)
+#: a round of calls lasts so many seconds; a side that compiles for longer than this is not asked again
+ROUND, LONG = 0.25, 10.0
+#: what the whole command is in Python, by the peer
+SCRIPTS = {"pytorch": "process_pytorch.py", "xla": "process_jax.py"}
 
 
 def main() -> None:
     options = _options()
-    peers = _installed(options.peer_python or [sys.executable], options.no_compile)
     chosen = workloads.by_name(options.workloads)
-    write(f"{describe(options.threads)}; peers: {', '.join(PEERS[p][1] for p in peers) or 'none installed'}")
+    own = own_sides()
+    pythons = options.peer_python or [sys.executable]
+    peers = {} if options.ablate else installed_peers(pythons, with_compile=not options.no_compile)
+    names = ", ".join(PEERS[peer][1] for peer in peers) or "none"
+    write(describe(options.threads) + ("" if options.ablate else f"; peers: {names}"))
+    if "own" not in own:
+        write("numba, the extra `fast`, is not installed: graphspec runs on numpy alone")
     rows: list[Row] = []
-    wrong = False
     for workload in chosen:
         with tempfile.TemporaryDirectory() as folder:
-            if workload.kind == "process":
-                row = time_processes(workload, peers, options)
-            else:
-                row = compare(workload, peers, Path(folder), options)
-        wrong = wrong or any(remark.startswith("WRONG") for remark in row.remarks)
-        rows.append(row)
-        write(line_of(row, list(peers)))
-    if options.json:
-        Path(options.json).write_text(json.dumps([as_json(row) for row in rows], indent=2) + "\n")
+            rows.append(_measure(workload, own, peers, Path(folder), options))
+        if not options.ablate:
+            add_growth(rows[-1:] + [row for row in rows if row.workload.name == workload.smaller])
+        write(line_of(rows[-1]))
+        if options.json:
+            Path(options.json).write_text(json.dumps([as_json(row) for row in rows], indent=2) + "\n")
     write("")
-    write(table(rows, list(peers)))
-    sys.exit(1 if wrong else 0)
+    write(ablations(rows) if options.ablate else table(rows, [*own, *peers]))
+    sys.exit(1 if any(row.is_wrong for row in rows) else 0)
 
 
 def _options() -> argparse.Namespace:
@@ -119,148 +76,163 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each side (5)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of each side")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--ablate", action="store_true", help="graphspec without each of its optimisations")
+    parser.add_argument("--only", metavar="NAMES", help="of the optimisations (with commas) to leave out")
+    parser.add_argument(
+        "--patience", type=float, default=300, metavar="SECONDS", help="for each answer of a side (300)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write what was measured to a file, too")
     parser.add_argument("--verbose", action="store_true", help="show what the sides write to stderr")
     return parser.parse_args()
 
 
-def _installed(pythons: list[str], no_compile: bool) -> dict[str, str]:
-    """The Python of each peer that is installed in one of them."""
-    found: dict[str, str] = {}
-    for side, (module, _) in PEERS.items():
-        for python in pythons:
-            probe = f"import importlib.util as u; raise SystemExit(u.find_spec({module!r}) is None)"
-            if side not in found and subprocess.run([python, "-c", probe], check=False).returncode == 0:
-                found[side] = python
-    if no_compile:
-        found.pop("pytorch-compile", None)
-    return found
-
-
-def compare(workload: Workload, peers: dict[str, str], folder: Path, options: argparse.Namespace) -> Row:
-    """Start the sides, compare what they find, and time them in turn."""
+def _measure(
+    workload: Workload, own: dict[str, str], peers: dict[str, str], folder: Path, options: Any
+) -> Row:
+    if workload.kind == "process":
+        return time_processes(workload, own, peers, options)
     row = Row(workload)
-    own = Side("own", sys.executable, workload, folder, options)
-    if "skip" in own.facts:
-        row.remarks.append(f"graphspec: {own.facts['skip']}")
+    try:
+        command = [sys.executable, str(HERE / "worker.py"), "data", workload.name, str(folder)]
+        run_command(command + ["--quick"] * options.quick, options)
+    except SideFailedError as reason:
+        row.fails("own", f"no data: {reason}")
         return row
-    sides = [own]
-    for name, python in peers.items():
-        side = Side(name, python, workload, folder, options)
-        if "skip" in side.facts:
-            row.remarks.append(f"{PEERS[name][1]}: {side.facts['skip'][:80]}")
-            side.close()
-            continue
-        gap = difference(folder / "own.npz", folder / f"{name}.npz")
-        if gap > workload.tolerance:
-            row.remarks.append(f"WRONG: differs from {PEERS[name][1]} by {gap:.1e}")
-        sides.append(side)
-    once = options.quick or workload.kind in ("memory", "compile")
-    for _ in range(1 if once else options.rounds):
+    if options.ablate:
+        return ablate(row, "own" if "own" in own else "own-numpy", folder, options)
+    if workload.kind == "compile":
+        peers = {peer: python for peer, python in peers.items() if peer in COMPILERS}
+    sides = [Side(name, python, workload, folder, options) for name, python in {**own, **peers}.items()]
+    return compare(row, sides)
+
+
+def compare(row: Row, sides: Sequence[Side]) -> Row:
+    """Start the sides, compare what they find with what the first finds, and time them in turn."""
+    working: list[Side] = []
+    try:
         for side in sides:
-            time.sleep(0 if options.quick else 0.05)
-            side.round(0 if once else 0.25)
-    for side in sides:
-        side.close()
-        scale = 1 if workload.kind == "memory" else 1e3
-        row.found[side.name] = side.best * scale
-    if own.facts.get("flops") and workload.kind != "memory":
-        row.floor = 1e3 * max(own.facts["flops"] / own.facts["gemm"], own.facts["bytes"] / own.facts["copy"])
+            if _survives(row, side, side.start) and _agrees(row, working[0] if working else side, side):
+                working.append(side)
+        _time(row, working)
+    finally:
+        for side in working:
+            side.stop()
+    for side in working:
+        if side.times:
+            row.found[side.name] = _figure(side)
+            row.cores[side.name] = statistics.median(side.cores) if side.cores else 0.0
+        if not row.costs:
+            row.costs = {
+                key: side.facts[key] for key in ("flops", "bytes", "gemm", "copy") if key in side.facts
+            }
     return row
 
 
-def time_processes(workload: Workload, peers: dict[str, str], options: argparse.Namespace) -> Row:
-    """Whole commands, alternating."""
+def _survives(row: Row, side: Side, act: Callable[[], None]) -> bool:
+    try:
+        act()
+    except SideFailedError as reason:
+        row.fails(side.name, str(reason))
+        write(f"  {row.workload.name}, {row.remarks[-1]}")
+        side.times = []
+        return False
+    return True
+
+
+def _agrees(row: Row, first: Side, side: Side) -> bool:
+    """Whether a side has found what the first has; where it has not, it is not timed."""
+    gap = difference(side.folder / f"{side.name}.npz", first.folder / f"{first.name}.npz")
+    if isinstance(gap, float) and gap <= row.workload.tolerance:
+        return True
+    said = gap if isinstance(gap, str) else f"by {gap:.1e}"
+    row.is_wrong = True
+    row.remarks.append(f"WRONG: {label(side.name)} differs from {label(first.name)}: {said}")
+    side.stop()
+    return False
+
+
+def _time(row: Row, sides: list[Side]) -> None:
+    """Rounds of calls, in turn; memory and what takes long to compile was measured in the first call."""
+    if not sides:
+        return
+    kind, options = row.workload.kind, sides[0].options
+    asked = [s for s in sides if kind != "memory" and (kind != "compile" or s.facts["first"] < LONG)]
+    for side in sides:
+        if side not in asked:
+            side.times = [[side.facts["memory" if kind == "memory" else "first"]]]
+    for _ in range(1 if options.quick else options.rounds):
+        for side in list(asked):
+            time.sleep(0 if options.quick else 0.05)
+            seconds = 0 if options.quick or kind == "compile" else ROUND
+            if not _survives(row, side, lambda side=side, seconds=seconds: side.round(seconds)):
+                asked.remove(side)
+
+
+def _figure(side: Side) -> float:
+    """The median call of the quietest round, in milliseconds; MB.  What compiles has a call a round."""
+    medians = [statistics.median(times) for times in side.times]
+    if side.workload.kind == "memory":
+        return medians[0]
+    return 1e3 * (statistics.median(medians) if side.workload.kind == "compile" else min(medians))
+
+
+def time_processes(workload: Workload, own: dict[str, str], peers: dict[str, str], options: Any) -> Row:
+    """Whole commands, alternating; the median of each."""
     row = Row(workload)
     sizes = workload.reduced if options.quick else workload.dims
     count = str(sizes["N"])
-    own = ["-m", "graphspec", "grad", str(workload.spec), "--wrt", workload.wrt, "--set", f"N={count}"]
-    commands = {"own": [sys.executable, *own]}
-    if "pytorch" in peers:
-        commands["pytorch"] = [peers["pytorch"], str(HERE / "process_pytorch.py"), count]
+    grad = ["-m", "graphspec", "grad", str(workload.spec), "--wrt", workload.wrt, "--set", f"N={count}"]
+    commands = {side: [python, *grad] for side, python in own.items()}
+    commands |= {
+        peer: [peers[peer], str(HERE / file), count] for peer, file in SCRIPTS.items() if peer in peers
+    }
     times: dict[str, list[float]] = {side: [] for side in commands}
     for _ in range(1 if options.quick else options.rounds + 1):
-        for side, command in commands.items():
-            start = time.perf_counter()
-            subprocess.run(
-                command,
-                check=True,
-                capture_output=True,
-                env=environment(options.threads),
-                cwd=HERE.parents[1],
-            )
-            times[side].append(time.perf_counter() - start)
-    row.found = {side: 1e3 * min(seconds) for side, seconds in times.items()}
+        for side, command in list(commands.items()):
+            extra = {"GRAPHSPEC_FAST": "0"} if side == "own-numpy" else {}
+            try:
+                times[side].append(run_command(command, options, extra))
+            except SideFailedError as reason:
+                row.fails(side, str(reason))
+                del commands[side]
+    row.found = {side: 1e3 * statistics.median(times[side][-options.rounds :]) for side in commands}
     return row
 
 
-def difference(a: Path, b: Path) -> float:
-    """The largest difference of two sides' results, each array relative to its largest element."""
-    import numpy as np
-
-    first, second = np.load(a), np.load(b)
-    missing = set(first.files) ^ set(second.files)
-    if missing:
-        raise SystemExit(f"only one side has {', '.join(sorted(missing))}")
-    gaps = [0.0]
-    for name in first.files:
-        x, y = np.asarray(first[name], "f8"), np.asarray(second[name], "f8")
-        if x.shape != y.shape:
-            raise SystemExit(f"{name} is {x.shape} on one side and {y.shape} on the other")
-        gaps.append(float(np.abs(x - y).max(initial=0) / max(np.abs(y).max(initial=0), 1e-6)))
-    return max(gaps)
-
-
-def environment(threads: int) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in HARMFUL}
-    return kept | {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+def ablate(row: Row, own: str, folder: Path, options: Any) -> Row:
+    """graphspec without each optimisation, one after the other beside the whole; `found` are the times."""
+    names = options.only.split(",") if options.only else [*_optimisations(own), "everything"]
+    ratios: dict[str, float] = {}
+    for name in names:
+        part = Row(row.workload)
+        without = f"own-without-{name}"
+        sides = [Side(side, sys.executable, row.workload, folder, options) for side in (own, without)]
+        compare(part, sides)
+        row.remarks += [remark for remark in part.remarks if remark not in row.remarks]
+        row.is_wrong |= part.is_wrong
+        if own in part.found and without in part.found and part.found[own] > 0:
+            row.found.setdefault(own, part.found[own])
+            ratios[name] = part.found[without] / part.found[own]
+    row.found |= ratios
+    return row
 
 
-def describe(threads: int) -> str:
-    """The machine, and how busy it was."""
-    model = "unknown processor"
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), model)
-    return f"{model}, {os.cpu_count()} cores, {threads} threads, load {os.getloadavg()[0]:.1f}"
+def _optimisations(own: str) -> list[str]:
+    sys.path.insert(0, str(ROOT))
+    from graphspec.optimisations import FAST, OPTIMISATIONS
+
+    return [name for name in OPTIMISATIONS if own == "own" or name != FAST]
 
 
-def line_of(row: Row, peers: list[str]) -> str:
-    parts = [f"{row.workload.name}:"]
-    parts += [f"{_label(side)} {row.found[side]:.3g}" for side in ["own", *peers] if side in row.found]
-    return "  ".join(parts + [f"({remark})" for remark in row.remarks])
-
-
-def table(rows: list[Row], peers: list[str]) -> str:
-    """Markdown; milliseconds, but for memory."""
-    head = ["workload", "", "graphspec", *(_label(side) for side in peers), "ratio", "to reach", "floor"]
-    lines = [head, ["---"] * len(head)]
+def ablations(rows: Sequence[Row]) -> str:
+    """The time (or memory) without each optimisation over that with all."""
+    names = list(dict.fromkeys(name for row in rows for name in row.found if not name.startswith("own")))
+    lines = [["workload", "with all", *names, "remarks"]]
     for row in rows:
-        cells = [f"{row.found[side]:.3g}" if side in row.found else "" for side in ["own", *peers]]
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        goal = "" if row.workload.ratio is None else f"{row.workload.ratio:g}"
-        floor = "" if row.floor is None else f"{row.floor:.3g}"
-        lines.append([row.workload.name, row.workload.title, *cells, ratio, goal, floor])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    )
-
-
-def as_json(row: Row) -> dict[str, Any]:
-    return {
-        "workload": row.workload.name,
-        "found": row.found,
-        "ratio": row.ratio,
-        "to_reach": row.workload.ratio,
-        "floor": row.floor,
-        "remarks": row.remarks,
-    }
-
-
-def _label(side: str) -> str:
-    return "graphspec" if side == "own" else PEERS[side][1]
+        whole = next((f"{v:.3g}" for side, v in row.found.items() if side.startswith("own")), "")
+        cells = [f"{row.found[name]:.2f}" if name in row.found else "" for name in names]
+        lines.append([row.workload.name, whole, *cells, "; ".join(row.remarks)])
+    return markdown(lines)
 
 
 def write(text: str) -> None:

@@ -64,6 +64,7 @@ def python_cases() -> dict[str, Callable[[gs.Model], object]]:
         "one_cotangent_for_two": lambda m: m.grad(
             m.init(), {"x": x}, wrt="x", of=["h", "logits"], cotangent=np.ones((4, 2), "float32")
         ),
+        "unknown_optimisation": lambda _: gs.load(SPEC, without=("thread", "merge_equal", "gravity")),
         "cotangent_of_nothing": lambda m: m.grad(
             m.init(), {"x": x}, wrt="x", of=["h", "logits"], cotangent={"hh": np.ones((4, 2), "float32")}
         ),

@@ -61,7 +61,9 @@ def programs(text: str) -> tuple[Program, Graph, dict, dict]:
     model = gs.loads(text, mode="train")
     inputs = model.draw(seed=1)
     params = model.init(seed=0, inputs=inputs)
-    floats = [n for n, t in model.names().items() if t.startswith("f") and model.kind(n) in ("input", "param")]
+    floats = [
+        n for n, t in model.names().items() if t.startswith("f") and model.kind(n) in ("input", "param")
+    ]
     model.compile(floats)(params, inputs)
     program = list(model._engine._programs.values())[-1]
     arrays = {name: array for name, array in {**params, **inputs}.items() if name in program.needs}
@@ -128,7 +130,9 @@ def test_random_graphs_in_loops_and_in_blocks(seed, monkeypatch):
 
 
 def test_a_softmax_is_one_group():
-    _, graph, env, _ = programs("gspec 1\ninput x: f32[5, 8] ~ normal()\noutput y = softmax(x, axis=-1)\nloss s = sum(y)\n")
+    _, graph, env, _ = programs(
+        "gspec 1\ninput x: f32[5, 8] ~ normal()\noutput y = softmax(x, axis=-1)\nloss s = sum(y)\n"
+    )
     graph = straighten(Graph({"y": graph.outputs["s"]}))
     everything = Style(lambda op, operands, result: True, is_compiled=True)
     fused, _ = fuse(graph, env, everything)

@@ -150,6 +150,7 @@ loss total = mean(score)
 """
 
 
+@pytest.mark.needs_optimisation("push_selections")
 def test_each_example_may_have_its_own_place() -> None:
     model, whole, params, inputs = both(EACH_ITS_OWN)
     for per_example in (False, True):
@@ -218,6 +219,7 @@ def test_intermediate_values_that_are_asked_for_are_whole() -> None:
     assert value["conv1"].shape == (2, 8, 24, 24)
 
 
+@pytest.mark.needs_optimisation("push_selections")
 def test_only_what_is_needed_is_asked_for() -> None:
     model = gs.loads(HEADS)
     params = model.init(seed=0)
@@ -225,6 +227,7 @@ def test_only_what_is_needed_is_asked_for() -> None:
     assert set(model.grad(params, model.draw(seed=0), wrt="a.weight")) == {"a.weight"}
 
 
+@pytest.mark.needs_optimisation("push_selections")
 def test_a_graph_that_is_not_simplified_has_its_selections_in_place() -> None:
     found = []
     for simplify in (True, False):
@@ -252,6 +255,7 @@ def multiplications(graph: Graph, sizes: dict[str, int]) -> int:
     return count
 
 
+@pytest.mark.needs_optimisation("push_selections")
 @pytest.mark.parametrize(
     ("name", "wrt"), [("one_of_sixteen", "conv1.weight"), ("one_pixel", "@params")], ids=["sixteen", "pixel"]
 )

@@ -253,6 +253,19 @@ def no_sampler(names: Sequence[str], types: Sequence[str], spans: Sequence[Span 
     )
 
 
+@diagnostic()
+def unknown_optimisation(name: str, known: Sequence[str]) -> Diagnostic:
+    """What is to be left out (in Python `without=("threads",)`) is not an optimisation.
+
+    `simplify=False`, on the command line `--no-opt`, leaves out all of them.
+    """
+    return finding(
+        f"there is no optimisation `{name}`",
+        notes=(f"they are {_listed(known, limit=len(known))}",),
+        help=_suggestion(name, known),
+    )
+
+
 @diagnostic("note")
 def inputs_drawn(names: Sequence[str], seed: int) -> Diagnostic:
     """Inputs were drawn by their samplers, from the seed that is shown.

@@ -36,7 +36,8 @@ def mlp(p, x):
 
 def resnet(p, x):
     def norm(h, name):
-        return nn.batch_norm(h, None, None, p[f"{name}.weight"], p[f"{name}.bias"], training=True)
+        state = p[f"{name}.running_mean"], p[f"{name}.running_var"]  # which are updated
+        return nn.batch_norm(h, *state, p[f"{name}.weight"], p[f"{name}.bias"], training=True)
 
     h = nn.relu(norm(nn.conv2d(x["image"], p["conv1.weight"], padding=1), "bn1"))
     for layer, width in (("layer1", 32), ("layer2", 64)):

@@ -1,13 +1,16 @@
-"""graphspec's side: it also draws the parameters and inputs that all sides use."""
+"""graphspec's side; the variants are `numpy`, and `without` followed by optimisations or `everything`."""
 
 from __future__ import annotations
 
-import resource
+import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
@@ -16,48 +19,41 @@ import workloads
 from workloads import Workload
 
 import graphspec as gs
-
-#: what the driver is told besides the times
-FACTS: dict[str, Any] = {}
+from graphspec.runtime.cost import flops
+from graphspec.runtime.program import Program
+from sides import split
 
 Call = Callable[[], Any]
 
-
-class NotForThisError(Exception):
-    """Why this side does not take part."""
+SMALL = "gspec 1\ninput x: f32[4, 4]\nloss s = sum((x @ x) ** 2)\n"
 
 
-def prepare(workload: Workload, sizes: dict[str, int], folder: Path, variant: str) -> Callable[[], Any]:
+def warm_up(variant: str) -> None:
+    os.environ["GRAPHSPEC_FAST"] = "0" if variant == "numpy" else "1"
+    x = np.ones((4, 4), "f4")
+    gs.loads(SMALL, **_left_out(variant)).compile("x")({}, {"x": x})
+
+
+def draw(workload: Workload, sizes: dict[str, int]) -> dict[str, Any]:
+    """The parameters and inputs that all sides use."""
     if workload.kind == "compile":
-        return _compiling(workload, sizes, folder)
-    model = gs.load(
-        workload.spec, dims=sizes, dtype=workload.dtype, mode=workload.mode, simplify=variant != "noopt"
-    )
+        return {"x": np.linspace(-1, 1, 8, dtype="f4")}
+    model = _load(workload, sizes)
     inputs = model.draw(seed=0)
-    params = model.init(seed=0, inputs=inputs)
-    np.savez(folder / "data.npz", **params, **inputs)
-    before = _peak()
-    try:
-        call = _request(workload, model, params, inputs)
-    except (AttributeError, NotImplementedError, TypeError) as error:
-        raise NotForThisError(f"not built yet: {error}") from error
-    found = call()
-    used = _peak() - before
-    np.savez(folder / f"own{variant and '-' + variant}.npz", **found)
-    FACTS.update(_costs(model))
-    if workload.kind == "memory":
-        return lambda: used
-    return call
+    arrays = {**model.init(seed=0, inputs=inputs), **inputs}
+    return {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in arrays.items()}
 
 
-def _request(workload: Workload, model: Any, params: Any, inputs: Any) -> Call:
-    wrt, of = workload.wrt, workload.of
+def prepare(workload: Workload, sizes: dict[str, int], arrays: dict[str, Any], variant: str) -> Call:
+    wrt, of, left_out = workload.wrt, workload.of, _left_out(variant)
+    params, inputs = split(arrays)
+    if workload.kind == "compile":
+        text = getattr(workloads, workload.network)(sizes["nodes"])
+        return lambda: gs.loads(text, **left_out).compile("x")({}, inputs)[1]
+    model = _load(workload, sizes, **left_out)
     match workload.kind:
-        case "gradients" | "memory":
-            step = model.compile(wrt, of)
-            return lambda: step(params, inputs)[1]
-        case "per example":
-            step = model.compile(wrt, of, per_example=True)
+        case "gradients" | "memory" | "per example":
+            step = model.compile(wrt, of, per_example=workload.kind == "per example")
             return lambda: step(params, inputs)[1]
         case "norms":
             return lambda: model.per_example_norms(params, inputs, wrt=wrt)
@@ -66,66 +62,62 @@ def _request(workload: Workload, model: Any, params: Any, inputs: Any) -> Call:
     raise AssertionError(workload.kind)
 
 
-def _compiling(workload: Workload, sizes: dict[str, int], folder: Path) -> Callable[[], float]:
-    text = getattr(workloads, workload.network)(sizes["nodes"])
-    x = np.linspace(-1, 1, 8, dtype="f4")
-    np.savez(folder / "data.npz", x=x)
-
-    def call() -> float:
-        start = time.perf_counter()
-        model = gs.loads(text)
-        grads = model.compile("x")({}, {"x": x})[1]
-        seconds = time.perf_counter() - start
-        np.savez(folder / "own.npz", **grads)
-        return seconds
-
-    call()
-    return call
+def _load(workload: Workload, sizes: dict[str, int], **left_out: Any) -> Any:
+    return gs.load(workload.spec, dims=sizes, dtype=workload.dtype, mode=workload.mode, **left_out)
 
 
-def _costs(model: Any) -> dict[str, float]:
-    """FLOPs of the products and bytes of what must be read and written, of the programs that ran."""
-    flops = moved = 0.0
-    for program in model._engine._programs.values():
-        plan = program.plan
+def _left_out(variant: str) -> dict[str, Any]:
+    names = variant.partition("without-")[2]
+    if names == "everything":
+        return {"simplify": False}
+    return {"without": names.split(",")} if names else {}
+
+
+def costs(call: Call) -> dict[str, float]:
+    """What the programs of a call multiply and must move, and the rates of this machine at both.
+
+    Counted are the multiplications and additions of products and convolutions, done in the plain way, and
+    the bytes of what is given and of results.
+    """
+    ran: list[Program] = []
+    run = Program.__call__
+
+    def noted(program: Program, inputs: Any) -> Any:
+        ran.append(program)
+        return run(program, inputs)
+
+    with patch.object(Program, "__call__", noted):
+        call()
+    work = moved = 0
+    for plan in (program.plan for program in ran):
         moved += plan.input_bytes + plan.result_bytes
-        flops += sum(_flops(step, plan.types) for step in plan.steps)
-    return {"flops": flops, "bytes": moved, "gemm": _gemm_rate(), "copy": _copy_rate()}
-
-
-def _flops(step: Any, types: Any) -> float:
-    """Two for each multiplication of a product or a convolution; other work is counted by its bytes."""
-    operands = [types[value] for value in step.node.inputs]
-    result = step.types[0]
-    match step.op.name:
-        case "matmul":
-            return 2.0 * result.size * operands[0].shape[-1]
-        case "convolution":
-            return 2.0 * result.size * operands[1].size / operands[1].shape[0]
-        case "convolution_input_adjoint":
-            return 2.0 * operands[0].size * operands[1].size / operands[1].shape[0]
-        case "convolution_weight_adjoint":
-            return 2.0 * operands[0].size * result.size / result.shape[0]
-    return 0.0
+        for step in plan.steps:
+            work += flops(step.op, [plan.types[value] for value in step.node.inputs], step.types[0])
+    return {"flops": work, "bytes": moved, "gemm": _gemm_rate(), "copy": _copy_rate(moved)}
 
 
 def _gemm_rate() -> float:
+    """FLOPs a second of a product of large matrices."""
     a = np.ones((1024, 1024), "f4")
-    return 2 * 1024**3 / min(_seconds(lambda: a @ a) for _ in range(10))
+    return 2 * 1024**3 / min(_seconds(lambda: a @ a) for _ in range(8))
 
 
-def _copy_rate() -> float:
-    a = np.ones(1 << 24, "f4")
+def _copy_rate(moved: float) -> float:
+    """Bytes a second, read and written, of a copy of about this size: what is small stays in caches."""
+    a = np.ones(min(1 << 24, max(1 << 10, int(moved) // 8)), "f4")
     b = np.empty_like(a)
-    return 2 * a.nbytes / min(_seconds(lambda: np.copyto(b, a)) for _ in range(5))
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    parts = [slice(i, j) for i, j in pairwise(a.size * k // threads for k in range(threads + 1))]
+    with ThreadPoolExecutor(threads) as pool:
+        together = min(
+            _seconds(lambda: list(pool.map(lambda part: np.copyto(b[part], a[part]), parts)))
+            for _ in range(8)
+        )
+    alone = min(_seconds(lambda: np.copyto(b, a)) for _ in range(8))
+    return 2 * a.nbytes / min(alone, together)
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def _seconds(call: Call) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def _peak() -> float:
-    """The most memory that the process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -2,75 +2,62 @@
 
 from __future__ import annotations
 
-import resource
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from workloads import Workload
 
+from sides import is_trained, split
 from sides import networks_torch as networks
 
 Call = Callable[[], Any]
 
-
-class NotForThisError(Exception):
-    """Why this side does not take part."""
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
-def prepare(workload: Workload, sizes: dict[str, int], folder: Path, variant: str) -> Callable[[], Any]:
-    if workload.kind == "compile":
-        raise NotForThisError("eager PyTorch compiles nothing")
-    arrays = {name: torch.from_numpy(array) for name, array in np.load(folder / "data.npz").items()}
-    if workload.dtype == "f32":
-        arrays = {name: a.float() if a.is_floating_point() else a for name, a in arrays.items()}
-    inputs = {name: a for name, a in arrays.items() if "." not in name}
-    params = {name: a for name, a in arrays.items() if "." in name}
+def warm_up(variant: str) -> None:
+    def small(x: Any) -> Any:
+        return ((x @ x) ** 2).sum()
+
+    x = torch.ones(4, 4, requires_grad=True)
+    torch.autograd.grad(_compiled(small, variant)(x), [x])
+
+
+def prepare(workload: Workload, sizes: dict[str, int], arrays: dict[str, Any], variant: str) -> Call:
+    wrt = [name for name, a in split(arrays)[0].items() if is_trained(name, a)]
+    if workload.wrt in arrays:
+        wrt = [workload.wrt]
+    params, inputs = split({name: torch.from_numpy(a) for name, a in arrays.items()})
     network = getattr(networks, workload.network)
-    before = _peak()
-    call = _request(workload, network, params, inputs, variant == "compile")
-    found = call()
-    used = _peak() - before
-    np.savez(
-        folder / f"pytorch{variant and '-' + variant}.npz",
-        **{k: v.detach().numpy() for k, v in found.items()},
-    )
-    if workload.kind == "memory":
-        return lambda: used
-    for _ in range(3):
-        call()
-    return call
-
-
-def _request(workload: Any, network: Any, params: Any, inputs: Any, compiled: bool) -> Call:
     if workload.kind == "jacobian":
-        jacobian = torch.func.jacrev(lambda x: network(params, x))
-        jacobian = torch.compile(jacobian) if compiled else jacobian
+        jacobian = _compiled(torch.func.jacrev(lambda x: network(params, x)), variant)
         return lambda: {"jacobian": jacobian(inputs["x"])}
-    wrt = [workload.wrt] if workload.wrt in params else [
-        name for name, a in params.items() if a.is_floating_point() and "running" not in name
-    ]  # fmt: skip
     if workload.kind in ("per example", "norms"):
-        return _per_example(workload, network, {n: params[n] for n in wrt}, inputs, compiled)
-    for name in wrt:
-        params[name].requires_grad_()
-    forward = torch.compile(network) if compiled else network
-    targets = [params[name] for name in wrt]
+        return _per_example(workload, network, params, wrt, inputs, variant)
+    targets = [params[name].requires_grad_() for name in wrt]
+    forward = _compiled(network, variant)
     return lambda: dict(zip(wrt, torch.autograd.grad(forward(params, inputs), targets), strict=True))
 
 
-def _per_example(workload: Any, network: Any, params: Any, inputs: Any, compiled: bool) -> Call:
-    def one(p: Any, x: Any) -> Any:
-        return network(p, {name: a[None] for name, a in x.items()})
+def _compiled(function: Any, variant: str) -> Any:
+    return torch.compile(function, dynamic=False) if variant == "compile" else function
+
+
+def _per_example(
+    workload: Workload, network: Any, params: Any, wrt: list[str], inputs: Any, variant: str
+) -> Call:
+    others = {name: a for name, a in params.items() if name not in wrt}
+
+    def one(chosen: Any, x: Any) -> Any:
+        return network({**others, **chosen}, {name: a[None] for name, a in x.items()})
 
     gradients = torch.func.vmap(torch.func.grad(one), in_dims=(None, 0))
-    gradients = torch.compile(gradients) if compiled else gradients
-    if workload.kind == "per example":
-        return lambda: gradients(params, inputs)
-    return lambda: {n: g.flatten(1).norm(dim=1) for n, g in gradients(params, inputs).items()}
 
+    def norms(chosen: Any, x: Any) -> Any:
+        return {name: g.flatten(1).norm(dim=1) for name, g in gradients(chosen, x).items()}
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    chosen = {name: params[name] for name in wrt}
+    compiled = _compiled(norms if workload.kind == "norms" else gradients, variant)
+    return lambda: compiled(chosen, inputs)

@@ -1,0 +1,32 @@
+"""Everything that makes a request faster or smaller and may be left out, by name, in one list.
+
+Results are the same with and without, but for the order of sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphspec.diagnostics import GraphSpecError
+from graphspec.diagnostics.catalogue import requests as say
+from graphspec.transforms.gram_products import gram_products
+from graphspec.transforms.pipeline import OPTIONAL
+from graphspec.transforms.push_selections import push_selections
+from graphspec.transforms.transpose_products import transpose_products
+
+#: a transform before or beside the passes of the pipeline
+PUSH, TRANSPOSE, GRAM = (f.__name__ for f in (push_selections, transpose_products, gram_products))
+#: how programs are run: fused, on pieces of the batch in several threads, with compiled kernels
+FUSE, THREADS, FAST = "fuse", "threads", "fast"
+
+OPTIMISATIONS: tuple[str, ...] = tuple(dict.fromkeys([PUSH, TRANSPOSE, *OPTIONAL, GRAM, FUSE, THREADS, FAST]))
+ALL = frozenset(OPTIMISATIONS)
+
+
+def left_out(names: Iterable[str]) -> frozenset[str]:
+    """The names, as a set.  Raises GraphSpecError where one of them is no optimisation."""
+    chosen = [names] if isinstance(names, str) else list(names)
+    wrong = [say.unknown_optimisation(name, OPTIMISATIONS) for name in chosen if name not in ALL]
+    if wrong:
+        raise GraphSpecError(wrong)
+    return frozenset(chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from graphspec.ops.fused import Fused, Member
 from graphspec.profiling.report import Direction, NodeTime, Place, ProfileReport, Tally, Work
 from graphspec.requests import Request
 from graphspec.runtime.cost import cost
-from graphspec.runtime.limits import measure_limits
+from graphspec.runtime.limits import Limits, measure_limits
 from graphspec.runtime.parallel import ParallelProgram
 from graphspec.runtime.plan import Plan, nbytes
 from graphspec.runtime.timing import time_program
@@ -49,34 +49,6 @@ def profile(
     of_call = limits
     if timing.in_pieces:
         of_call = measure_limits(program.backend, dtypes, timing.threads, in_pieces=True)
-    described = Described(plan)
-    nodes = []
-    for step, seconds_of, done in zip(plan.steps, timing.steps, costs, strict=True):
-        if step.op.is_view and not seconds_of:
-            continue  # set up once
-        if step.op.is_view and seconds_of > COPIED * limits.call:
-            done = replace(done, bytes=2 * nbytes(step.types[0]))
-        least, kind = limits.least(done)
-        nodes.append(
-            NodeTime(
-                described.names(step.node),
-                described.inside(step.node),
-                step.op.name,
-                tuple(member.op.name for member in members_of(step.node)),
-                described.places(step.node),
-                described.direction(step.node),
-                tuple(map(str, step.types)),
-                Tally(
-                    seconds_of,
-                    1,
-                    done.flops,
-                    done.bytes,
-                    least if kind == "products" else 0.0,
-                    least if kind == "memory" else 0.0,
-                    0.0 if step.op.is_view else limits.call,
-                ),
-            )
-        )
     ran = _work(plan)
     if isinstance(program.parallel, ParallelProgram):
         ran = replace(ran, arena=program.parallel.arena_bytes)
@@ -91,7 +63,7 @@ def profile(
         in_pieces=timing.in_pieces,
         call=timing.call,
         run=timing.run,
-        nodes=tuple(nodes),
+        nodes=tuple(_nodes(plan, timing.steps, limits)),
         limits=limits,
         call_limits=of_call,
         least=sum(of_call.least(done)[0] for done in costs),
@@ -99,6 +71,36 @@ def profile(
         waited=timing.waited,
         written=_work(engine.plan_as_written(request, ready.module, ready.sizes)),
     )
+
+
+def _nodes(plan: Plan, times: Sequence[float], limits: Limits) -> Iterator[NodeTime]:
+    """The steps of a plan that do something, with the seconds that each took."""
+    described = Described(plan)
+    for step, seconds in zip(plan.steps, times, strict=True):
+        if step.op.is_view and not seconds:
+            continue  # set up once
+        done = cost(step, plan)
+        if step.op.is_view and seconds > COPIED * limits.call:
+            done = replace(done, bytes=2 * nbytes(step.types[0]))
+        least, kind = limits.least(done)
+        yield NodeTime(
+            described.names(step.node),
+            described.inside(step.node),
+            step.op.name,
+            tuple(member.op.name for member in members_of(step.node)),
+            described.places(step.node),
+            described.direction(step.node),
+            tuple(map(str, step.types)),
+            Tally(
+                seconds,
+                1,
+                done.flops,
+                done.bytes,
+                products=least if kind == "products" else 0.0,
+                memory=least if kind == "memory" else 0.0,
+                calls=0.0 if step.op.is_view else limits.call,
+            ),
+        )
 
 
 def _work(plan: Plan) -> Work:

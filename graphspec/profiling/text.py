@@ -231,12 +231,13 @@ def name_of(node: NodeTime) -> str:
 def shortened(names: Iterable[str], width: int) -> str:
     """Names with commas, as many as fit, and how many more there are."""
     listed = list(names)
-    shown = ", ".join(listed)
+    shown, more = ", ".join(listed), ""
     for count in range(len(listed) - 1, 0, -1):
-        if len(shown) <= width:
+        if len(shown) + len(more) <= width:
             break
-        shown = f"{', '.join(listed[:count])}, +{len(listed) - count}"
-    return shown if len(shown) <= width else f"{shown[: width - 3]}..."
+        shown, more = ", ".join(listed[:count]), f", +{len(listed) - count}"
+    room = width - len(more)
+    return f"{shown if len(shown) <= room else f'{shown[: room - 3]}...'}{more}"
 
 
 def percent(part: float) -> str:

@@ -224,6 +224,7 @@ def test_several_names_are_shortened() -> None:
     assert shortened(["a", "b", "c"], 10) == "a, b, c"
     assert shortened(["first", "second", "third"], 12) == "first, +2"
     assert shortened(["a_very_long_name"], 10) == "a_very_..."
+    assert shortened(["a_very_long_name", "b"], 12) == "a_ver..., +1"
 
 
 def test_a_busy_machine_is_told() -> None:

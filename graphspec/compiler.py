@@ -10,11 +10,9 @@ Up to `simplify` sizes are symbols; a program is made for one set of numbers.
 
 from __future__ import annotations
 
-import gc
 import math
 import operator
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graphspec.diagnostics import Diagnostic, GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.ir import DType, Graph, Input, Value, apply, reachable
+from graphspec.ir.collector import collector_at_rest
 from graphspec.lowering.lower import lower_file, lower_text
 from graphspec.lowering.module import Module
 from graphspec.optimisations import PUSH
@@ -36,6 +35,7 @@ from graphspec.requests import (
 )
 from graphspec.transforms.broadcasting import filled
 from graphspec.transforms.differentiate import cotangents, tangents
+from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.pipeline import optimise, passes_without
 from graphspec.transforms.push_selections import push_selections
@@ -82,8 +82,7 @@ class Derived:
     @cached_property
     def inputs(self) -> dict[str, Value]:
         """What must be known to run it, by name."""
-        nodes = reachable(self.graph.outputs.values())
-        return {node.op.label: node.values[0] for node in nodes if isinstance(node.op, Input)}
+        return {node.op.label: node.values[0] for node in self.graph.needed if isinstance(node.op, Input)}
 
     def weighed(self, graph: Graph, sizes: Mapping[str, int], without: Collection[str] = ()) -> Graph:
         """The simplified graph as it is run for these sizes: what costs decide is decided here.
@@ -93,19 +92,7 @@ class Derived:
         return graph
 
 
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Graphs are many small objects that live on: looking among them for garbage only takes time."""
-    is_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_on:
-            gc.enable()
-
-
-@_collector_at_rest()
+@collector_at_rest()
 def load(spec: Spec, settings: Settings) -> Module:
     """Parse, resolve and type a spec.  Raises GraphSpecError with all errors found."""
     sets, dtype, training = settings.sets, settings.dtype, settings.training
@@ -119,7 +106,7 @@ def check(module: Module) -> None:
     expand_gradients(module.graph())
 
 
-@_collector_at_rest()
+@collector_at_rest()
 def derive(module: Module, request: Request, *, without: Collection[str] = ()) -> Derived:
     """The graph of what a request asks for, with nothing in it that the answer does not need.
 
@@ -147,7 +134,7 @@ def derive(module: Module, request: Request, *, without: Collection[str] = ()) -
     return _answer(module, graph, outputs if request.values else {}, gradients, request, notes)
 
 
-@_collector_at_rest()
+@collector_at_rest()
 def simplify(graph: Graph, *, without: Collection[str] = (), check: bool = False) -> Graph:
     """The graph as it is run: calls inlined, equal nodes merged, algebra done, the dead dropped.
 
@@ -161,7 +148,7 @@ def readable(graph: Graph) -> Graph:
     return simplify_adjoints(graph)
 
 
-@_collector_at_rest()
+@collector_at_rest()
 def assemble(
     graph: Graph,
     sizes: Mapping[str, int],
@@ -404,16 +391,17 @@ def _answer(
             outputs[key] = g
     updates: dict[str, str] = {}
     if request.updates:
-        known = {n for n in reachable(outputs.values()) if isinstance(n.op, Input)}
+        known = (
+            {n for n in reachable(outputs.values()) if isinstance(n.op, Input)} if module.updates else set()
+        )
         for name in module.updates:
             value = expanded.outputs[_update_of(name)]
             own = module.declared[name].value.node
             if all(n in known or n is own for n in reachable([value]) if isinstance(n.op, Input)):
                 updates[name] = _update_of(name)
                 outputs[updates[name]] = value
-    needed = set(reachable(outputs.values()))
-    names = {name: value for name, value in expanded.names.items() if value.node in needed}
-    return Derived(Graph(outputs, names), {name: name for name in values}, places, updates, tuple(notes))
+    graph = eliminate_dead_code(Graph(outputs, expanded.names))
+    return Derived(graph, {name: name for name in values}, places, updates, tuple(notes))
 
 
 def _update_of(buffer: str) -> str:

@@ -17,6 +17,7 @@ from graphspec.diagnostics.catalogue import batching
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.data import out_of_memory
 from graphspec.ir import DType, Graph, Literal, TensorType, Value, evaluate, evaluate_number, verify
+from graphspec.ir.collector import collector_at_rest
 from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
@@ -98,6 +99,7 @@ class Engine:
         self._binders: dict[tuple[Derived, frozenset[str], str], Binder] = {}
         self._programs: dict[tuple[Derived, frozenset[tuple[str, int]], str, bool], Program] = {}
 
+    @collector_at_rest()
     def derive(self, request: Request, module: Module | None = None) -> Derived:
         """The graph that answers a request."""
         key = (module or self.module, request)
@@ -432,6 +434,7 @@ class Engine:
                 _remember(self._binders, key, binder)
             return self._binders[key]
 
+    @collector_at_rest()
     def program(
         self, module: Module, derived: Derived, sizes: Sizes, backend: str, *, often: bool = False
     ) -> Program:
@@ -551,7 +554,9 @@ def _symbols(graph: Graph) -> frozenset[str]:
     """The dims that a graph needs the numbers of."""
     found: set[str] = set()
     for node in graph.nodes:
-        found.update(*(type.symbols for type in node.types))
+        for type in node.types:
+            if type.symbols:
+                found |= type.symbols
         if isinstance(node.op, Literal) and not isinstance(node.op.value, bool):
             found |= number_symbols(node.op.value)
     return frozenset(found)

@@ -33,7 +33,7 @@ def jacobian(
     backend: str,
 ) -> Array:
     """The Jacobian of a value: of.shape + wrt.shape; chosen rows or columns are a single axis instead."""
-    from graphspec.runtime.jacobians import Structure, assemble, count_passes
+    from graphspec.runtime.jacobians import assemble, count_passes, structures
 
     if chunk is not None and chunk < 1:
         raise GraphSpecError(say.no_chunks(chunk))
@@ -41,10 +41,8 @@ def jacobian(
     block = _block(engine, bound.module, "rows", of, wrt)
     y, x = (_shape(type, bound.sizes) for type in (block.y, block.x))
     chosen = _indices("rows", of, rows, y), _indices("cols", wrt, cols, x)
-    by_rows = Structure(y, x, block.links, *chosen)
-    by_columns = Structure(x, y, tuple((a, k) for k, a in block.links), *reversed(chosen))
-    structure = by_rows
-    if count_passes(by_columns) < count_passes(by_rows):
+    structure, by_columns = structures(y, x, block.links, *chosen)
+    if count_passes(by_columns) < count_passes(structure):
         structure, block = by_columns, _block(engine, bound.module, "columns", of, wrt)
     engine.reserve(structure.shape[0] * structure.shape[1] * block.y.dtype.itemsize, backend)
     if chunk is None:
@@ -117,7 +115,7 @@ def _shape(type: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(evaluate(size, sizes) for size in type.shape)
 
 
-def _indices(part: str, what: str, chosen: Part, shape: tuple[int, ...]) -> list[int] | None:
+def _indices(part: str, what: str, chosen: Part, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """The flat indices of some rows or columns.  Raises GraphSpecError where there are none of them."""
     size = 1
     for n in shape:
@@ -129,8 +127,8 @@ def _indices(part: str, what: str, chosen: Part, shape: tuple[int, ...]) -> list
         if any(not 0 <= end <= size for end in ends):
             first, last = ("" if end is None else end for end in (chosen.start, chosen.stop))
             raise GraphSpecError(say.jacobian_part(part, what, size, f"`{first}:{last}`"))
-        return list(range(size)[chosen])
-    wanted = [int(chosen)] if isinstance(chosen, int) else [int(index) for index in chosen]
+        return tuple(range(size)[chosen])
+    wanted = (int(chosen),) if isinstance(chosen, int) else tuple(int(index) for index in chosen)
     wrong = next((index for index in wanted if not 0 <= index < size), None)
     if wrong is not None:
         raise GraphSpecError(say.jacobian_part(part, what, size, f"`{wrong}`"))

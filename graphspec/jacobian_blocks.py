@@ -6,7 +6,7 @@ not share, and ones along those that they do: what runs together needs no vector
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 
 from graphspec.compiler import DERIVATIVE, Derived, cotangent_of, direction_of
@@ -23,6 +23,7 @@ from graphspec.transforms.drop_taps import drop_taps
 from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.inline_calls import inline_calls
 from graphspec.transforms.links import linked_axes
+from graphspec.transforms.unit_products import unit_products
 
 #: the number of vectors in a block; no dim of a spec has a space in its name
 COUNT = "vectors of the block"
@@ -45,6 +46,9 @@ class JacobianBlock(Derived):
     x: TensorType
     links: tuple[tuple[int, int], ...]
     by_rows: bool
+
+    def weighed(self, graph: Graph, sizes: Mapping[str, int], without: Collection[str] = ()) -> Graph:
+        return unit_products(graph)
 
 
 def derive(module: Module, request: Request, *, without: Collection[str] = ()) -> JacobianBlock:

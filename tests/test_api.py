@@ -449,6 +449,66 @@ def test_a_step_in_eval_mode_has_no_state() -> None:
     assert model.compile(wrt="@params")(model.init(), model.draw())[2] == {}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.astype("f4"),
+        lambda x: x.astype(">f8"),
+        lambda x: x[:2],
+        lambda x: np.asfortranarray(x),
+        lambda x: np.repeat(x, 2, axis=0)[::2],
+        lambda x: x.tolist(),
+        lambda x: np.ma.array(x),
+    ],
+    ids=["dtype", "byte order", "size", "order", "strides", "type", "subclass"],
+)
+def test_a_step_looks_again_at_arrays_of_another_kind(toy: gs.Model, change: Any) -> None:
+    step = toy.compile(wrt="@params")
+    params, inputs = toy.init(), toy.draw()
+    step(params, inputs)  # from here on arrays of this kind are known
+    changed = {"x": change(inputs["x"]), "y": inputs["y"][: len(change(inputs["x"]))]}
+    expected = toy.grad(params, changed, wrt="@params")
+    for _ in range(2):
+        grads = step(params, changed)[1]
+        for name, g in expected.items():
+            # the same program on the same numbers, but for the compiled kernels that only a step may use
+            np.testing.assert_allclose(grads[name], g, rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("params", "inputs", "wrong"),
+    [
+        ({}, {"z": 1.0}, "argument-unknown"),
+        ({"fc.weight": None}, {}, "argument-not-an-array"),
+        ({"x": np.zeros((4, 3))}, {}, "argument-in-wrong-place"),
+        ({}, {"y": np.zeros((4, 1))}, "argument-shape"),
+        ({}, {"y": np.zeros(4, "i8")}, "argument-dtype"),
+    ],
+)
+def test_a_step_that_knows_its_arrays_refuses_wrong_ones(
+    toy: gs.Model, params: dict[str, Any], inputs: dict[str, Any], wrong: str
+) -> None:
+    step = toy.compile(wrt="@params")
+    known = toy.init(), toy.draw()
+    step(*known)
+    with pytest.raises(GraphSpecError) as caught:
+        step({**known[0], **params}, {**known[1], **inputs})
+    assert [d.id for d in caught.value.diagnostics] == [wrong]
+    with pytest.raises(GraphSpecError):
+        step(known[1], known[0])
+    with pytest.raises(GraphSpecError):
+        step(list(known[0]), known[1])  # type: ignore[arg-type]
+
+
+def test_results_of_a_step_never_alias(toy: gs.Model) -> None:
+    step = toy.compile(wrt=["x", "fc.weight"])
+    params, inputs = toy.init(), toy.draw()
+    results = [step(params, inputs) for _ in range(3)]
+    arrays = [*params.values(), *inputs.values()]
+    arrays += [a for value, grads, _ in results for a in (value, *grads.values())]
+    assert not any(np.may_share_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+
+
 def test_a_step_takes_cotangents_and_lists_of_objectives(toy: gs.Model) -> None:
     params, inputs = toy.init(), toy.draw()
     step = toy.compile(wrt=["x"], of=["score"])

@@ -28,6 +28,11 @@ class Graph:
     names: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
 
     @cached_property
+    def needed(self) -> tuple[Node, ...]:
+        """The nodes that the outputs depend on, in topological order."""
+        return reachable(self.outputs.values())
+
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, in topological order."""
         return reachable([*self.outputs.values(), *self.names.values()])

@@ -129,6 +129,14 @@ class Op:
         """
         return ()
 
+    def grouped(self) -> tuple[tuple[Size, int, tuple[int | None, ...]], ...]:
+        """Which axes run together block by block: how many blocks each of them has, the axis of the result,
+        and for each input its axis, or None.
+
+        Block i of the result depends on block i of the inputs only.
+        """
+        return ()
+
     def source(self, out: str, /, *inputs: Any, **named: Any) -> str:
         """A Python expression of `xp` (numpy or cupy) and the inputs.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphspec.ir.sizes import Size, product, relation, same, symbols
 
@@ -18,31 +19,24 @@ class DType(enum.Enum):
     F32 = "f32"
     F64 = "f64"
 
-    @property
-    def is_float(self) -> bool:
-        return self.value[0] == "f"
+    is_float: bool
+    is_integer: bool
+    itemsize: int  # bytes per element
+    array_name: str  # the dtype's name in numpy and cupy: `float32`
 
-    @property
-    def is_integer(self) -> bool:
-        return self.value[0] == "i"
+    def __init__(self, name: str) -> None:
+        self.is_float = name[0] == "f"
+        self.is_integer = name[0] == "i"
+        self.itemsize = 1 if name == "bool" else int(name[1:]) // 8
+        self.array_name = name if name == "bool" else f"{'float' if self.is_float else 'int'}{name[1:]}"
 
-    @property
-    def itemsize(self) -> int:
-        """Bytes per element."""
-        return 1 if self is DType.BOOL else int(self.value[1:]) // 8
-
-    @property
-    def array_name(self) -> str:
-        """The dtype's name in numpy and cupy: `float32`."""
-        if self is DType.BOOL:
-            return "bool"
-        return f"{'float' if self.is_float else 'int'}{self.value[1:]}"
+    __hash__ = object.__hash__  # each is one object; the hash of enums is a call
 
     def __str__(self) -> str:
-        return self.value
+        return str(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TensorType:
     """`f32[N, 3]`; a shape `()` is a scalar."""
 
@@ -53,12 +47,12 @@ class TensorType:
     def rank(self) -> int:
         return len(self.shape)
 
-    @property
+    @cached_property
     def size(self) -> Size:
         """The number of elements."""
         return product(self.shape)
 
-    @property
+    @cached_property
     def symbols(self) -> frozenset[str]:
         return frozenset().union(*map(symbols, self.shape))
 

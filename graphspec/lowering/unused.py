@@ -16,7 +16,8 @@ from graphspec.syntax.walk import walk
 
 def unused(file: ast.File, frame: Frame) -> tuple[Diagnostic, ...]:
     """Warnings in the order of the text."""
-    found = [*_statements(file, frame), *_mentions(file), *_values(file, frame)]
+    named = {name for statement in file.statements for name in _mentioned_by(statement)}
+    found = [*_statements(file, frame), *_mentions(file, named), *_values(file, frame, named)]
     for definition in _definitions(file):
         found += _inside(definition, file)
     return tuple(sorted(found, key=lambda d: d.primary.span.start if d.primary else -1))
@@ -34,13 +35,12 @@ def _statements(file: ast.File, frame: Frame) -> Iterator[Diagnostic]:
         yield say.no_result(first.span)
 
 
-def _values(file: ast.File, frame: Frame) -> Iterator[Diagnostic]:
-    """Values, tensors and layers of the file on which no result depends."""
+def _values(file: ast.File, frame: Frame, named: set[str]) -> Iterator[Diagnostic]:
+    """Values, tensors and layers of the file on which no result depends; `named` are the names used in it."""
     ctx = frame.ctx
     if not ctx.results:
         return
     live = set(reachable([*(r.value for r in ctx.results.values()), *ctx.updates.values()]))
-    named = {name for s in file.statements for name in _mentioned_by(s)}
     for statement in file.statements:
         match statement:
             case ast.Declare():
@@ -58,9 +58,8 @@ def _values(file: ast.File, frame: Frame) -> Iterator[Diagnostic]:
                     yield say.leads_nowhere(first.text, first.span)
 
 
-def _mentions(file: ast.File) -> Iterator[Diagnostic]:
+def _mentions(file: ast.File, named: set[str]) -> Iterator[Diagnostic]:
     """Consts, dims and imports that no statement names."""
-    named = {name for statement in file.statements for name in _mentioned_by(statement)}
     heads = {name.partition(".")[0] for name in named}
     for statement in file.statements:
         if isinstance(statement, ast.Const | ast.Dim) and statement.name.text not in named:

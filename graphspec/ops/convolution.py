@@ -38,6 +38,11 @@ class Sliding(Op):
     dilation: tuple[int, int]
     groups: Size
 
+    @property
+    def slides(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]:
+        """How the kernel slides, when the sizes are known: stride, padding, dilation, groups."""
+        return self.stride, self.padding, self.dilation, _number(self.groups)
+
     def convolved(self, x: TensorType, weight: TensorType) -> TensorType:
         """The type of the convolution of x with weight."""
         name = "convolution"
@@ -81,7 +86,7 @@ class Sliding(Op):
         bytes_per_image = max(1, (per_image + product) * x.dtype.itemsize)
         count = max(1, min(images, CACHE // bytes_per_image))
         window, groups = (_number(weight.shape[2]), _number(weight.shape[3])), _number(self.groups)
-        sizes = geometry(_numbers(x), _numbers(y), window, self.stride, self.padding, self.dilation, groups)
+        sizes = geometry(numbers(x), numbers(y), window, self.stride, self.padding, self.dilation, groups)
         needed = self.elements(sizes, x.dtype.itemsize) if sizes else 0
         columns = TensorType(x.dtype, (max(count * per_image, needed),))
         return (columns, TensorType(x.dtype, (count, product))) if with_products else (columns,)
@@ -106,12 +111,16 @@ class Sliding(Op):
         y = cut_axis(y, axis, (self.groups, size, y.shape[axis] // (size * self.groups)))
         return fold_axes(move_axis(y, axis + 1, 0), axis + 1)
 
+    def grouped(self) -> tuple[tuple[Size, int, tuple[int | None, ...]], ...]:
+        return ((self.groups, 1, (1, 0)),)
+
     def is_pointwise(self, weight: TensorType) -> bool:
         """Whether each window is a single place and each place is a window: x itself holds the columns."""
         return weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
 
 
-def _numbers(type: TensorType) -> Shape:
+def numbers(type: TensorType) -> Shape:
+    """The shape of images or weights whose sizes are known."""
     a, b, c, d = type.shape
     return _number(a), _number(b), _number(c), _number(d)
 
@@ -345,6 +354,9 @@ class ConvolutionWeightAdjoint(Sliding):
 
     def demand(self, region: Region, y: Value, *inputs: Value) -> Demand | None:
         return super().demand(region, y, *inputs) if self.groups == 1 else None
+
+    def grouped(self) -> tuple[tuple[Size, int, tuple[int | None, ...]], ...]:
+        return ((self.groups, 0, (1, 1)),)
 
     def summed(self, g: TensorType, x: TensorType) -> Alignment:
         return ((0, 0),)

@@ -83,7 +83,8 @@ def elementwise(what: str, *types: TensorType) -> TensorType:
     first = types[0]
     if all([t is first for t in types]):  # noqa: C419  (a list: this runs for every node)
         return first
-    return TensorType(require_one_dtype(what, *types), broadcast(*(t.shape for t in types)))
+    dtype, shape = require_one_dtype(what, *types), broadcast(*[t.shape for t in types])
+    return next((t for t in types if t.shape == shape), None) or TensorType(dtype, shape)
 
 
 def normal_axis(what: str, axis: int, rank: int) -> int:

@@ -229,5 +229,5 @@ def _same_kind(found: np.dtype[Any], wanted: DType) -> bool:
 
 def _describe(dtype: np.dtype[Any]) -> str:
     """A dtype by the language's name for it where it has one."""
-    names = {d.array_name: d.value for d in DType}
+    names = {d.array_name: str(d) for d in DType}
     return names.get(dtype.name, dtype.name)

@@ -20,12 +20,12 @@ from graphspec.ops.fused import Fused
 from graphspec.runtime.fused import block_lines
 from graphspec.runtime.layout import find_strides, is_ready_for_blas
 from graphspec.runtime.loops import loop
-from graphspec.runtime.plan import Plan, Slot, Step, nbytes
+from graphspec.runtime.plan import LARGE, Plan, Slot, Step, nbytes
 
 #: lines of steps per function: Python compiles very long functions slowly
 PART_LINES = 1000
 #: what the text itself calls something
-RESERVED = frozenset({"r", "b", "arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned"})
+RESERVED = frozenset({"block", "portion", "arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned"})
 _COMMENT_WIDTH = 88
 
 _OWNED = '''
@@ -40,9 +40,9 @@ def owned(view):
 class Program:
     """The text of a program.
 
-    `bind(arena, xp, kernels)` in it gives `run`, which takes the arrays of `inputs` in their order and
-    gives a dict of results.  `nodes` says which node each line of the text (from 1) belongs to;
-    `kernels` are the kernels it calls.
+    `bind(arena, xp, kernels)` in it gives `run`, which takes the arrays of `inputs` in their order, then
+    those to be written, of the plan's `placed`, and gives the results in the order of the plan.  `nodes` says
+    which node each line of the text (from 1) belongs to; `kernels` are the kernels it calls.
     """
 
     text: str
@@ -210,7 +210,7 @@ class _Emitter:
         if made.head:
             name = self.namer.name("blocks")
             pairs = [
-                f"slice({a}, {b})" if "b in" not in made.head else f"(slice({a}, {b}), slice({b - a}))"
+                f"slice({a}, {b})" if "portion" not in made.head else f"(slice({a}, {b}), slice({b - a}))"
                 for a, b in made.ranges
             ]
             self.part.setup.append((f"{name} = [{', '.join(pairs)}]", node))
@@ -234,9 +234,11 @@ class _Emitter:
         """Whether a product of matrices is one call of numpy, which gives it to the BLAS as it is."""
         x, y = (self.plan.types[value] for value in step.node.inputs)
         is_stack_by_matrix = x.rank > 2 and y.rank <= 2
+        is_outer = min(x.rank, y.rank) > 1 and x.shape[-1] == 1
         return (
             self.backend == "numpy"
             and not is_stack_by_matrix
+            and not is_outer
             and all(is_ready_for_blas(self.plan.types[v], self.strides, v) for v in step.node.inputs)
         )
 
@@ -275,7 +277,9 @@ class _Emitter:
         name = self.names[value] = self.name_of(value)
         if value not in self.plan.own:
             return self.read(value)
-        self.line(f'{name} = xp.empty({text_of(type.shape)}, "{type.dtype.array_name}")', node)
+        is_large = self.backend == "numpy" and nbytes(type) >= LARGE
+        make = "kernels.empty_result" if is_large else "xp.empty"
+        self.line(f'{name} = {make}({text_of(type.shape)}, "{type.dtype.array_name}")', node)
         self.part.makes[name] = None
         return name
 
@@ -364,11 +368,10 @@ class _Emitter:
                 writer.add(text)
         taken = {value for cut in self.plan.cuts for value in cut.takes}
         inputs = [self.names[value] for value in self.plan.inputs.values() if value not in taken]
+        inputs += [self.names[value] for value in self.plan.placed.values()]
         returned = [(name, self.results[name]) for name in self.plan.results]
-        entries = [
-            f"{name!r}: owned({array})" if name in views else f"{name!r}: {array}" for name, array in returned
-        ]
-        last = f"{'yield' if self.plan.cuts else 'return'} {{{', '.join(entries)}}}"
+        given = [f"owned({array})" if name in views else array for name, array in returned]
+        last = f"{'yield' if self.plan.cuts else 'return'} ({', '.join(given)}{',' * (len(given) == 1)})"
         if len(self.parts) == 1:
             writer.function("bind", self.parts[0], inputs, last)
         else:

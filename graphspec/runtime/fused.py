@@ -60,7 +60,7 @@ class _BlockWriter:
         op, found, n = self.op, self.found, len(self.names)
         text: dict[int, str] = {}
         for k in sorted({i for m in op.members for i in m.inputs if i < n}):
-            text[k] = self.part(self.names[k], found.types[k], "r")
+            text[k] = self.part(self.names[k], found.types[k], "block")
         for k, member in enumerate(op.members):
             type = found.types[n + k]
             if k in op.results:
@@ -68,20 +68,26 @@ class _BlockWriter:
                 if isinstance(member.op, Reduction) and self.is_spread(member.op):
                     self.add_up(member.op, array, text[member.inputs[0]])
                     continue
-                text[n + k] = self.part(array, type, "r", member.op)
+                text[n + k] = self.part(array, type, "block", member.op)
             else:
-                text[n + k] = self.part(self.buffers[found.place[k]], type, "b")
+                text[n + k] = self.part(self.buffers[found.place[k]], type, "portion")
             inputs = [text[i] for i in member.inputs]
             types = [found.types[i] for i in member.inputs]
             self.body.append(self.call(member.op, text[n + k], inputs, types))
-        head = "" if found.is_whole else "for r in {blocks}:" if found.is_even else "for r, b in {blocks}:"
+        head = (
+            ""
+            if found.is_whole
+            else "for block in {blocks}:"
+            if found.is_even
+            else "for block, portion in {blocks}:"
+        )
         stops = range(0, found.total, found.count)
         return Lines(self.before, head, self.body, [(s, min(s + found.count, found.total)) for s in stops])
 
     def part(self, array: str, type: TensorType, index: str, op: object = None) -> str:
-        """The part of an array that belongs to a block: of a result or operand `r`, of a buffer `b`."""
+        """The part of an array that belongs to a block: by `block`, of a buffer by `portion`."""
         found = self.found
-        if found.is_whole or (index == "b" and found.is_even):
+        if found.is_whole or (index == "portion" and found.is_even):
             return array
         k = found.axis - (len(self.op.domain) - type.rank)
         if isinstance(op, Reduction) and not op.keepdims:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from graphspec.ir import Graph, Node, Op, TensorType
 from graphspec.ops.blocks import BLOCK
@@ -52,4 +53,5 @@ def _fused(
             of[became.get(value, value).node] = stage
     gives = [[became.get(v, v) for v in values] for values in stages.gives]
     outputs = {name: made.outputs[name] for name in graph.outputs}
-    return Graph(outputs, made.names), Stages(of, gives, stages.takes, stages.numbers, stages.is_kept)
+    placed = frozenset(became.get(v, v) for v in stages.placed)
+    return Graph(outputs, made.names), replace(stages, of=of, gives=gives, placed=placed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,6 +43,12 @@ class Structure:
             math.prod(self.row) if self.columns is None else len(self.columns),
         )
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the matrix is just what the passes give: every row whole, and each from its own pass."""
+        return not self.links and self.rows is None and self.columns is None
+
+    @cached_property
     def passes(self) -> tuple[Any, Any, list[Any]]:
         """The places of the passes, which of them each wanted row needs, and the row's linked coordinates."""
         flat = np.arange(math.prod(self.lead)) if self.rows is None else np.asarray(self.rows)
@@ -57,7 +64,19 @@ class Structure:
 
 def count_passes(structure: Structure) -> int:
     """How many vector-Jacobian products it takes."""
-    return len(structure.passes()[0])
+    return len(structure.passes[0])
+
+
+Indices: TypeAlias = "tuple[int, ...] | None"
+
+
+@lru_cache(maxsize=16)
+def structures(
+    y: Shape, x: Shape, links: tuple[tuple[int, int], ...], rows: Indices, columns: Indices
+) -> tuple[Structure, Structure]:
+    """The Jacobian of a value of shape y by one of shape x: by rows, and by columns (the transposed one)."""
+    by_columns = Structure(x, y, tuple((a, k) for k, a in links), columns, rows)
+    return Structure(y, x, links, rows, columns), by_columns
 
 
 def assemble(
@@ -68,7 +87,9 @@ def assemble(
     `block` gives for some places the rows [count, *row] of their passes; at most `chunk` at a time.
     """
     xp = find_backend(backend).xp
-    places, needs, coordinates = structure.passes()
+    places, needs, coordinates = structure.passes
+    if structure.is_plain and 0 < len(places) <= chunk:
+        return block(xp.asarray(places)).reshape(structure.shape)
     matrix = xp.zeros(structure.shape, dtype=dtype)
     order = np.argsort(needs, kind="stable")
     for start, stop in cut(len(places), chunk):
@@ -130,8 +151,8 @@ class Comparison:
 def part(whole: Array, lead: Shape, row: Shape, rows: Any, columns: Any) -> Array:
     """Some rows and columns of a Jacobian of shape lead + row, as a matrix."""
     matrix = whole.reshape(math.prod(lead), math.prod(row))
-    matrix = matrix if rows is None else matrix[rows]
-    return matrix if columns is None else matrix[:, columns]
+    matrix = matrix if rows is None else matrix[list(rows)]
+    return matrix if columns is None else matrix[:, list(columns)]
 
 
 def compare(found: Array, expected: Array, backend: str) -> Comparison:

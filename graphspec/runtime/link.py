@@ -15,7 +15,7 @@ from graphspec.ir import DType, Node, Op, Value
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 
-Run: TypeAlias = "Callable[..., dict[str, Any]]"
+Run: TypeAlias = "Callable[..., tuple[Any, ...]]"
 Call: TypeAlias = "Callable[[], Any]"
 
 #: programs of more steps than this are linked, not written
@@ -23,23 +23,32 @@ LONG = 2000
 
 
 class Linked:
-    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs in the order of the plan.
+    """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs and gives the results in the order
+    of the plan.
 
-    A `clock` is called with -1 at the start, and with the number of each step after it.
+    Where `empty` is given, it makes the arrays of the results.  A `clock` is called with -1 at the start, and
+    with the number of each step after it.
     """
 
     def __init__(
-        self, plan: Plan, backend: str, *, fast: bool = False, clock: Callable[[int], None] | None = None
+        self,
+        plan: Plan,
+        backend: str,
+        *,
+        fast: bool = False,
+        empty: Callable[..., Any] | None = None,
+        clock: Callable[[int], None] | None = None,
     ) -> None:
         self.plan = plan
         self.backend = backend
         self.fast = fast
+        self.empty = empty
         self.clock = clock
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def bind(self, arena: Any, xp: Any) -> Run:
         """The program on an arena."""
-        return _Binding(self.plan, self.backend, self.fast, arena, xp, self._functions, self.clock).run
+        return _Binding(self, arena, xp, self._functions).run
 
     def node_at(self, traceback: TracebackType | None) -> Node | None:
         """The node that was being computed when an error arose."""
@@ -57,19 +66,11 @@ class _Binding:
     of those) are in `live`, at the places that `where` knows.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        backend: str,
-        fast: bool,
-        arena: Any,
-        xp: Any,
-        functions: dict[str, Callable[..., Any]],
-        clock: Callable[[int], None] | None,
-    ) -> None:
-        self.plan = plan
-        self.backend = backend
-        self.fast = fast
+    def __init__(self, linked: Linked, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]) -> None:
+        self.plan = plan = linked.plan
+        self.backend = linked.backend
+        self.fast = linked.fast
+        self.empty = linked.empty or xp.empty
         self.arena = arena
         self.xp = xp
         self.functions = functions
@@ -82,6 +83,7 @@ class _Binding:
             self.is_live(value)
         self.copied = {name: len(self.live) + i for i, name in enumerate(plan.results)}
         self.live += [None] * len(self.copied)
+        clock = linked.clock
         if clock is not None:
             self.add(partial(clock, -1), None)
         for i, step in enumerate(plan.steps):
@@ -96,18 +98,18 @@ class _Binding:
             if is_copy and name not in made_after:
                 self.copy(name, None)
 
-    def run(self, *arrays: Any) -> dict[str, Any]:
-        """Compute the results, by name."""
+    def run(self, *arrays: Any) -> tuple[Any, ...]:
+        """Compute the results, in the order of the plan."""
         live = self.live
         live[: len(arrays)] = arrays
         for position, call in enumerate(self.calls):  # noqa: B007  (an error is looked up by it)
             call()
-        results = {
-            name: live[self.copied[name]] if is_copy else self.result(value)
+        results = [
+            live[self.copied[name]] if is_copy else self.result(value)
             for name, (value, is_copy) in self.plan.results.items()
-        }
+        ]
         live[:] = [None] * len(live)  # what belongs to the caller is not kept
-        return results
+        return tuple(results)
 
     def result(self, value: Value) -> Any:
         """An array of the caller's own: a view that is laid out otherwise is copied."""
@@ -125,7 +127,7 @@ class _Binding:
         for value, type in zip(node.values, step.types, strict=True):
             if value in self.plan.own:
                 place = self.is_live(value)
-                make = partial(self.xp.empty, type.shape, type.dtype.array_name)
+                make = partial(self.empty, type.shape, type.dtype.array_name)
                 self.add(partial(self.put, place, make), node)
         if op.kernel:
             arguments = [*node.values, *node.inputs]
@@ -224,6 +226,8 @@ class _Binding:
         return found
 
     def storage(self, slot: Slot) -> Any:
+        if self.backend == "numpy":
+            return self.xp.ndarray(slot.type.shape, slot.type.dtype.array_name, self.arena, slot.offset)
         part = self.arena[slot.offset : slot.offset + nbytes(slot.type)]
         return part.view(slot.type.dtype.array_name).reshape(slot.type.shape)
 

@@ -15,10 +15,13 @@ from pathlib import Path
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.data import memory_limit
+from graphspec.runtime import blocks
 from graphspec.runtime.backends import backend as find_backend
 
 #: the part of what is left that one request may take
 SHARE = 0.8
+#: so many bytes are not worth asking the machine what it has left, which takes longer than to use them
+LITTLE = 1 << 20
 _LIMIT: ContextVar[int | None] = ContextVar("max_memory", default=None)
 _CGROUP = Path("/sys/fs/cgroup")
 #: limits, and what is used of them: of version 2 and version 1 of control groups
@@ -51,11 +54,21 @@ def check(needed: int, present: int = 0, backend: str = "numpy") -> None:
     if limit is not None:
         if needed + present > limit:
             raise GraphSpecError(memory_limit(needed + present, limit, by_user=True))
+        if needed + present + blocks.idle_bytes() > limit:
+            blocks.release_idle()
         return
+    if needed <= LITTLE:
+        return
+    if needed > _share(backend):
+        blocks.release_idle()
+        if needed > (limit := _share(backend)):
+            raise GraphSpecError(memory_limit(needed, limit, by_user=False))
+
+
+def _share(backend: str) -> int:
+    """The bytes that a request may take without a limit of the user's."""
     left = available(backend)
-    limit = sys.maxsize if left is None else int(left * SHARE)
-    if needed > limit:
-        raise GraphSpecError(memory_limit(needed, limit, by_user=False))
+    return sys.maxsize if left is None else int(left * SHARE)
 
 
 def available(backend: str = "numpy") -> int | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from graphspec.ir import Graph, Node, Value
+from graphspec.ir import Graph, Node, TensorType, Value, evaluate
+from graphspec.runtime.blocks import Pool
 from graphspec.runtime.cost import seconds
 from graphspec.runtime.pieces import Pieces, Place, Side, cut, find_symbol
-from graphspec.runtime.plan import Stages
+from graphspec.runtime.plan import Stages, nbytes
 from graphspec.runtime.program import Played, Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
 
@@ -28,7 +29,7 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
 
     By default they are as many as the BLAS has.
     """
-    if program.backend.name != "numpy":
+    if program.backend.name != "numpy" or not program.plan.env:  # no dim, no batch
         return
     cost = {node: seconds(node, program.plan.env) for node in program.graph.nodes}
     if sum(cost.values()) < threshold:
@@ -69,11 +70,20 @@ class ParallelProgram:
         self._bounds = list(pairwise(bounds))
         sizes = [b - a for a, b in self._bounds]
         side, symbol = pieces.pieces, pieces.symbol
+        given = {value: place for places in side.gives for value, place in places.items()}
+        self._types = {place.value: _at(place.value.type, env) for place in given.values()}
+        placed = frozenset(
+            value for value, place in given.items() if _is_cut_plainly(self._types[place.value], place.axis)
+        )
         programs = {
-            n: _staged(side, {**env, symbol: n}, env, fuse=fuse, fast=fast) for n in sorted(set(sizes))
+            n: _staged(side, {**env, symbol: n}, env, placed=placed, fuse=fuse, fast=fast)
+            for n in sorted(set(sizes))
         }
         self._parts = [programs[n] for n in sizes]
         self._once = _staged(pieces.once, env, env, is_kept=True, fuse=fuse, fast=fast)
+        #: what the pieces write where it belongs, by what they call it
+        self._placed = {value: given[value].value for value in self._parts[0].placed}
+        self._pool = Pool(nbytes(type) for type in self._types.values())
 
     @property
     def threads(self) -> int:
@@ -97,13 +107,15 @@ class ParallelProgram:
                 played.close()
 
     def release(self) -> None:
-        """Give back the memory of the arenas that no call is using."""
+        """Give back the memory that no call and no result is using."""
         for program in (*self._parts, self._once):
             program.release()
+        self._pool.release()
 
     def _run(self, inputs: Mapping[str, Any], once: Played, parts: list[Played]) -> dict[str, Any]:
         pieces, side = self._pieces, self._pieces.pieces
         live: dict[Value, Any] = {}  # what is known as a whole
+        wholes = {value: self._empty(value) for value in self._placed.values()}
         given = once.go_on()
         for stage in range(pieces.count):
             places = pieces.once.gives[stage].values()
@@ -118,7 +130,7 @@ class ParallelProgram:
                     }
                     for value, place in takes.items():
                         arrays[_label(value)] = self._piece(live[place.value], place.axis, bounds)
-                    parts.append(program.play(arrays))
+                    parts.append(program.play(arrays, self._places(program, wholes, bounds)))
                 tasks = [part.go_on for part in parts]
                 made = run_together(tasks)
             else:
@@ -128,15 +140,53 @@ class ParallelProgram:
                         for part, bounds in zip(parts, self._bounds, strict=True)
                     ]
                 )
-            joined = _join(list(side.gives[stage].values()), made)
-            live.update(joined)
+            live.update(self._join(side.gives[stage].values(), made, wholes))
             given = once.go_on([live[place.value] for place in pieces.once.takes[stage + 1].values()])
-        results: dict[str, Any] = given
+        results = dict(zip(self._once.plan.results, given, strict=True))
         taken: set[Value] = set()
         for name, value in pieces.joined.items():
             results[name] = live[value].copy() if value in taken else live[value]
             taken.add(value)
         return results
+
+    def _empty(self, value: Value) -> Any:
+        type = self._types[value]
+        return self._pool.empty(type.shape, type.dtype.array_name)
+
+    def _places(self, program: Program, wholes: Mapping[Value, Any], bounds: tuple[int, int]) -> list[Any]:
+        """Where a piece writes what it is to write in place: its parts of the wholes."""
+        given = {value: place for places in self._pieces.pieces.gives for value, place in places.items()}
+        return [
+            self._piece(wholes[given[value].value], given[value].axis, bounds).reshape(
+                program.plan.types[root].shape
+            )
+            for value, root in program.placed.items()
+        ]
+
+    def _join(
+        self, places: Iterable[Place], made: Sequence[Sequence[Any]], wholes: Mapping[Value, Any]
+    ) -> dict[Value, Any]:
+        """What the pieces give, put together: written in place, joined along an axis, or summed in their
+        order.
+        """
+        found: dict[Value, Any] = {}
+        large: list[tuple[Any, list[Any]]] = []
+        for k, place in enumerate(places):
+            value, arrays = place.value, [of_part[k] for of_part in made]
+            if value in wholes:
+                found[value] = wholes[value]
+                continue
+            out = found[value] = self._empty(value)
+            if place.axis is not None:
+                np.concatenate(arrays, axis=place.axis, out=out)
+            elif out.nbytes >= LARGE and all(a.flags.c_contiguous for a in arrays):
+                large.append((out.reshape(-1), [a.reshape(-1) for a in arrays]))
+            else:
+                _sum(out, arrays)
+        if large:
+            count = len(made)
+            run_together([_sum_of_parts(large, i, count) for i in range(count)])
+        return found
 
     def _piece(self, array: Any, axis: int | None, bounds: tuple[int, int]) -> Any:
         """The part of an array along its axis of the batch, of which each example may have a block."""
@@ -153,11 +203,12 @@ def _staged(
     numbers: Mapping[str, int],
     *,
     is_kept: bool = False,
+    placed: frozenset[Value] = frozenset(),
     fuse: bool,
     fast: bool,
 ) -> Program:
     gives, takes = [list(values) for values in side.gives], [list(values) for values in side.takes]
-    stages = Stages(side.stages, gives, takes, numbers, is_kept)
+    stages = Stages(side.stages, gives, takes, numbers, is_kept, placed)
     return Program(side.graph, env, stages=stages, fuse=fuse, fast=fast)
 
 
@@ -170,24 +221,13 @@ def _label(value: Value) -> str:
     return label
 
 
-def _join(places: Sequence[Place], made: Sequence[Sequence[Any]]) -> dict[Value, Any]:
-    """What the pieces give, put together: summed in their order, or joined along an axis."""
-    found: dict[Value, Any] = {}
-    large: list[tuple[Any, list[Any]]] = []
-    for k, place in enumerate(places):
-        arrays = [of_part[k] for of_part in made]
-        if place.axis is not None:
-            found[place.value] = np.concatenate(arrays, axis=place.axis)
-            continue
-        out = found[place.value] = np.empty(arrays[0].shape, arrays[0].dtype)
-        if out.nbytes >= LARGE and all(a.flags.c_contiguous for a in arrays):
-            large.append((out.reshape(-1), [a.reshape(-1) for a in arrays]))
-        else:
-            _sum(out, arrays)
-    if large:
-        count = len(made)
-        run_together([_sum_of_parts(large, i, count) for i in range(count)])
-    return found
+def _at(type: TensorType, env: Mapping[str, int]) -> TensorType:
+    return type.with_shape(tuple(evaluate(size, env) for size in type.shape))
+
+
+def _is_cut_plainly(type: TensorType, axis: int | None) -> bool:
+    """Whether parts along an axis lie one after the other in memory."""
+    return axis is not None and all(size == 1 for size in type.shape[:axis])
 
 
 def _sum_of_parts(sums: list[tuple[Any, list[Any]]], i: int, count: int) -> Any:
@@ -202,6 +242,9 @@ def _sum_of_parts(sums: list[tuple[Any, list[Any]]], i: int, count: int) -> Any:
 
 
 def _sum(out: Any, arrays: Sequence[Any]) -> None:
-    np.copyto(out, arrays[0])
-    for array in arrays[1:]:
+    if len(arrays) > 1:
+        np.add(arrays[0], arrays[1], out=out)
+    else:
+        np.copyto(out, arrays[0])
+    for array in arrays[2:]:
         np.add(out, array, out=out)

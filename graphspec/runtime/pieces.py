@@ -199,6 +199,7 @@ class _Cutter:
         """Each axis of the result, and the axes of the operands that run with it."""
         if node.op.name != "reshape":
             yield from enumerate(node.op.alignment(*[v.type for v in node.inputs]))
+            yield from ((axis, row) for count, axis, row in node.op.grouped() if self.is_batch(count))
             return
         # an axis that begins where another begins holds the same batch, in blocks of another size
         (before,), after = [v.type.shape for v in node.inputs], node.types[0].shape
@@ -238,13 +239,16 @@ class _Cutter:
 
     def blocks(self, type: TensorType, axis: int) -> bool:
         """Whether an axis, and no other, is the batch, or blocks of one size for each example."""
-        size = type.shape[axis]
+        rest = type.with_shape((*type.shape[:axis], *type.shape[axis + 1 :]))
+        return self.is_batch(type.shape[axis]) and not self.mentions(rest)
+
+    def is_batch(self, size: Size) -> bool:
+        """Whether a size is that of the batch, or of blocks of one size for each example."""
         if not isinstance(size, Symbolic):
             return False
         each: Size = size // self.size
         whole = not isinstance(each, Symbolic) or self.symbol not in each.symbols
-        rest = type.with_shape((*type.shape[:axis], *type.shape[axis + 1 :]))
-        return whole and each * self.size == size and not self.mentions(rest)
+        return whole and each * self.size == size
 
     # --- the two sides ---
 

@@ -25,9 +25,12 @@ from graphspec.ir import (
     reachable,
 )
 from graphspec.runtime.arena import Interval, pack
+from graphspec.runtime.kernels.registry import find_scratch
 
 #: numpy's limit
 MOST_AXES = 64
+#: bytes from which on the memory of a result is worth keeping (see `runtime.blocks`)
+LARGE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Stages:
 
     After stage s it gives the values `gives[s]`, and before it it is given the inputs `takes[s]`.  `numbers`
     are the dims of numbers in it, where those of shapes are smaller: the sizes of a piece of the whole.
+    Those of the values that it gives which are in `placed` it writes, if it can, where its caller wants them.
     """
 
     of: Mapping[Node, int]
@@ -75,6 +79,7 @@ class Stages:
     numbers: Mapping[str, int]
     #: what is given is looked at after the program has gone on, too
     is_kept: bool = False
+    placed: frozenset[Value] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +88,8 @@ class Plan:
 
     `slots` holds the values in the arena, `in_place` which of them take over the memory of a dying
     operand; `own` the values that are results and own their memory.  `results` is by name: the value,
-    and whether what is returned is a copy of it.
+    and whether what is returned is a copy of it.  `placed` are values whose memory the caller hands over,
+    by what is given of them: the same elements, in the same order, but for the shape.
     """
 
     graph: Graph
@@ -103,6 +109,7 @@ class Plan:
     labels: Mapping[Value, str] = field(default_factory=dict)
     #: breaks of a program that does its work in stages
     cuts: tuple[Cut, ...] = ()
+    placed: Mapping[Value, Value] = field(default_factory=dict)
 
     @cached_property
     def input_bytes(self) -> int:
@@ -111,6 +118,11 @@ class Plan:
     @cached_property
     def result_bytes(self) -> int:
         return sum(nbytes(self.types[value]) for value, _ in self.results.values())
+
+    @cached_property
+    def own_bytes(self) -> tuple[int, ...]:
+        """The bytes of each value that owns its memory."""
+        return tuple(nbytes(self.types[value]) for value in self.own)
 
     @property
     def bytes_needed(self) -> int:
@@ -132,26 +144,35 @@ def check_rank(type: TensorType, span: Span | None) -> None:
 
 
 def plan(
-    graph: Graph, env: Mapping[str, int], *, overwrite: bool = True, stages: Stages | None = None
+    graph: Graph,
+    env: Mapping[str, int],
+    *,
+    overwrite: bool = True,
+    stages: Stages | None = None,
+    fast: bool = False,
 ) -> Plan:
     """Lay out the outputs of a graph of primitives, its dims being the numbers of `env`.
 
     Without `overwrite` a step leaves its operands as they are, to be looked at after it.  With `stages` the
-    program has breaks, at which it gives some values and is given others.
+    program has breaks, at which it gives some values and is given others.  With `fast` there is working
+    storage for compiled kernels.
 
     Raises GraphSpecError where a size or a number of the spec does not exist for these dims.
     """
-    return _Planner(graph, env, overwrite, stages).plan()
+    return _Planner(graph, env, overwrite, stages, fast).plan()
 
 
 class _Planner:
     """The state of one planning; each method is a step of it, in the order of `plan`."""
 
-    def __init__(self, graph: Graph, env: Mapping[str, int], overwrite: bool, stages: Stages | None) -> None:
+    def __init__(
+        self, graph: Graph, env: Mapping[str, int], overwrite: bool, stages: Stages | None, fast: bool
+    ) -> None:
         self.graph = graph
         self.env = env
         self.stages = stages
         self.overwrite = overwrite
+        self.fast = fast
         self.types: dict[Value, TensorType] = {}
         self.numbers: dict[Value, int | float | bool] = {}
         self.inputs: dict[str, Value] = {}
@@ -165,12 +186,16 @@ class _Planner:
         if self.stages is not None and self.stages.is_kept:
             given = {self.root[value] for cut in cuts for value in cut.gives}
             own |= {value for value in given if not isinstance(value.node.op, Input | Literal)}
+        placed = self.choose_placed(cuts, own)
         last_use = self.last_uses(steps)
         for cut in cuts:  # what is given is looked at when the program pauses
             for value in cut.gives:
                 last_use[self.root[value]] = max(last_use.get(self.root[value], 0), cut.before)
-        scratch = [op.scratch(*(self.types[v] for v in node.inputs)) for node, op in steps]
-        slots, in_place, places, arena_bytes, total = self.place(steps, scratch, own, last_use)
+        scratch = [
+            find_scratch(op, [self.types[v] for v in node.inputs], fast=self.fast) for node, op in steps
+        ]
+        outside = own | {self.root[value] for value in placed}
+        slots, in_place, places, arena_bytes, total = self.place(steps, scratch, outside, last_use)
         return Plan(
             self.graph,
             dict(self.env),
@@ -189,13 +214,14 @@ class _Planner:
             total,
             self.graph.labels,
             cuts,
+            placed,
         )
 
     def order(self) -> list[Node]:
         """The nodes in the order in which they run."""
         stages = self.stages
         if stages is None:
-            return _delay(reachable(self.graph.outputs.values()))
+            return _delay(self.graph.needed)
         given = [value for values in stages.gives for value in values]
         nodes = _delay(reachable([*self.graph.outputs.values(), *given]))
         return sorted(nodes, key=lambda node: stages.of.get(node, 0))
@@ -283,6 +309,21 @@ class _Planner:
             elif not is_given:
                 copies[value.node] = (*copies.get(value.node, ()), name)
         return own, results, copies
+
+    def choose_placed(self, cuts: Sequence[Cut], own: set[Value]) -> dict[Value, Value]:
+        """What is given and may be written where the caller wants it, and the value that owns its memory."""
+        wanted = self.stages.placed if self.stages is not None else frozenset()
+        found: dict[Value, Value] = {}
+        roots = set(own)
+        for value in [value for cut in cuts for value in cut.gives if value in wanted]:
+            above = value
+            while above.node.op.name == "reshape":
+                above = above.node.inputs[0]
+            is_made = not isinstance(above.node.op, Input | Literal)
+            if above is self.root[value] and is_made and above not in roots:
+                roots.add(above)
+                found[value] = above
+        return found
 
     def last_uses(self, steps: Sequence[tuple[Node, Op]]) -> dict[Value, int]:
         """The last step that touches each root: one that makes, reads or views it."""

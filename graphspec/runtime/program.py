@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import itertools
 import linecache
-import threading
 import weakref
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
+from functools import cached_property, partial
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.data import index_out_of_range, out_of_memory
 from graphspec.ir import Graph, Node, TensorType, verify
+from graphspec.ir.collector import collector_at_rest
 from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
+from graphspec.runtime.blocks import Pool
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.fast import load_kernels
@@ -27,13 +32,22 @@ from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
 from graphspec.runtime.link import LONG, Linked
 from graphspec.runtime.plan import Plan, Stages, plan
 
-Run = Callable[..., dict[str, Any]]
+#: takes the inputs in their order, gives the results in theirs
+Run = Callable[..., tuple[Any, ...]]
 #: called after each step of `Program.plan` with its number, its operands (arrays and numbers), its results
 Watch = Callable[[int, tuple[Any, ...], tuple[Any, ...]], None]
 #: called with -1 before the first step of `Program.plan`, and with the number of each step that did something
 Clock = Callable[[int], None]
 
 _NUMBER = itertools.count(1)
+
+
+class Parallel(Protocol):
+    """What does the work of a program in several threads."""
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]: ...
+
+    def release(self) -> None: ...
 
 
 class Program:
@@ -69,11 +83,17 @@ class Program:
         self.graph = graph
         if self.fast:
             load_kernels()
+        given = [value for values in stages.gives for value in values] if stages else []
         if fuse and backend == "numpy" and watch is None:
             graph, stages = fused(graph, env, stages, compiled=self.fast)
             if check:
                 verify(graph)
-        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages)
+        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages, fast=self.fast)
+        became = dict(
+            zip([v for values in stages.gives for v in values] if stages else [], given, strict=True)
+        )
+        #: what it writes where its caller wants it (see `Stages`), and the value that it is in the plan
+        self.placed = {became[value]: root for value, root in self.plan.placed.items()}
         memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
         require_sound(self.plan, backend)
         taken = {value for cut in self.plan.cuts for value in cut.takes}
@@ -83,16 +103,19 @@ class Program:
         self._linked: Linked | None = None
         self._watch = watch
         self._clock = clock
+        #: the memory of large results; of others, and on a device, the array library does that itself
+        self.pool = Pool(self.plan.own_bytes if backend == "numpy" else ())
         if len(self.plan.steps) > LONG and watch is None and stages is None:
-            self._linked = Linked(self.plan, backend, fast=self.fast, clock=clock)
+            empty = self.pool.empty if backend == "numpy" else None
+            self._linked = Linked(self.plan, backend, fast=self.fast, empty=empty, clock=clock)
         #: does the work instead, in several threads (see `runtime.parallel`)
-        self.parallel: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+        self.parallel: Parallel | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
         self._noting = [
             step.node for step in self.plan.steps if self.backend.name == "cupy" and step.op.kernel in NOTING
         ]
-        self._idle: dict[int, list[Run]] = {}
-        self._lock = threading.Lock()
+        #: the program on arenas that no call is using, by queue: taken and given back in one step each
+        self._idle: defaultdict[int, list[Run]] = defaultdict(list)
 
     @cached_property
     def _bind(self) -> Callable[[Any, Any], Run]:
@@ -108,7 +131,9 @@ class Program:
             from graphspec.runtime.compiled import compiled
 
             found |= {name: compiled(text) for text, name in program.loops.items()}
-        kernels = SimpleNamespace(**found, watch=self._watch, _clock=self._clock)
+        kernels = SimpleNamespace(
+            **found, watch=self._watch, _clock=self._clock, empty_result=self.pool.empty
+        )
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(program.text, self._file, "exec"), namespace)
         # tracebacks show lines of the program; the entry goes when the program does
@@ -141,24 +166,29 @@ class Program:
         if self.parallel is not None:
             return self.parallel(inputs)
         arrays = [inputs[name] for name in self._order]
-        queue = self.backend.queue()
-        run = self._take(queue)
+        if self.backend.name == "numpy":
+            arrays = [as_plain(array) for array in arrays]
+        return dict(zip(self.plan.results, self.run(*arrays), strict=True))
+
+    def run(self, *arrays: Any) -> tuple[Any, ...]:
+        """The results in the order of `outputs`, of arrays in the order of `needs`; numpy's must be plain."""
+        if self.parallel is not None:
+            found = self.parallel(dict(zip(self._order, arrays, strict=True)))
+            return tuple([found[name] for name in self.plan.results])
+        idle = self._idle[self.backend.queue()]
+        run = self._take(idle)
         try:
-            if self.backend.name == "numpy":  # the steps take them to be plain
-                arrays = [a if a.flags.c_contiguous else a.copy() for a in arrays]
-            with self.backend.quiet():
-                return self._run_and_check(run, arrays) if self._noting else run(*arrays)
+            return self._run_and_check(run, arrays) if self._noting else run(*arrays)
         except Exception as error:
             self._explain(error, self._node_of(error))
         finally:
-            with self._lock:
-                self._idle.setdefault(queue, []).append(run)
+            idle.append(run)
 
-    def play(self, inputs: Mapping[str, Any]) -> Played:
-        """A run of a program with stages; it must be closed."""
-        return Played(self, [inputs[name] for name in self._order])
+    def play(self, inputs: Mapping[str, Any], placed: Sequence[Any] = ()) -> Played:
+        """A run of a program with stages, which writes into the arrays `placed`; it must be closed."""
+        return Played(self, [inputs[name] for name in self._order], placed)
 
-    def _run_and_check(self, run: Run, arrays: list[Any]) -> dict[str, Any]:
+    def _run_and_check(self, run: Run, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         """Run on a device, then look at the bounds of the indices that were computed or given there."""
         with noted() as notes:
             results = run(*arrays)
@@ -169,27 +199,43 @@ class Program:
         return results
 
     def release(self) -> None:
-        """Give back the memory of the arenas that no call is using."""
-        with self._lock:
-            self._idle.clear()
+        """Give back the memory that no call and no result is using."""
+        self._idle.clear()
+        self.pool.release()
+        if self.parallel is not None:
+            self.parallel.release()
 
-    def _take(self, queue: int) -> Run:
-        """The program on an arena that nobody uses.
+    def _take(self, idle: list[Run]) -> Run:
+        """The program on an arena that nobody uses, one of the queue's idle ones or a new one.
 
         On a GPU calls return before their work is done, so an arena stays with its queue.
         """
-        with self._lock:
-            idle = self._idle.get(queue)
-            if idle:
-                return idle.pop()
+        try:
+            return idle.pop()
+        except IndexError:
+            pass
+        return self._make_run()
+
+    @collector_at_rest()
+    def _make_run(self) -> Run:
+        """The program on an arena of its own."""
         try:
             arena = self.backend.empty_bytes(self.plan.arena_bytes)
         except MemoryError:
             raise GraphSpecError(out_of_memory(self.plan.arena_bytes, self.backend.device)) from None
         try:
-            return self._bind(arena, self.backend.xp)
+            run = self._bind(arena, self.backend.xp)
         except Exception as error:
             self._explain(error, self._node_of(error))
+        if self.backend.name != "numpy" or self.plan.cuts:
+            return run
+        if any(step.op.plugin for step in self.plan.steps):  # a kernel may look at its caller's context
+            return np.errstate(all="ignore")(run)
+        # infinities and NaNs are the user's right: to enter a context that says so is cheaper than to open
+        # one at each call, and an arena, and so its context, is never used by two calls at once
+        context = Context()
+        context.run(np.seterr, all="ignore")
+        return partial(context.run, run)
 
     def _explain(self, error: Exception, node: Node | None) -> NoReturn:
         """Raise the user's mistake as a diagnostic, and a mistake of ours with the node it happened in."""
@@ -240,11 +286,12 @@ class Played:
     Its arrays are good until it goes on.
     """
 
-    def __init__(self, program: Program, arrays: list[Any]) -> None:
+    def __init__(self, program: Program, arrays: list[Any], placed: Sequence[Any]) -> None:
         self._program = program
         self._queue = program.backend.queue()
-        self._run = program._take(self._queue)
+        self._run = program._take(program._idle[self._queue])
         self._arrays = arrays
+        self._placed = placed
         self._steps: Any = None
 
     def go_on(self, given: list[Any] | None = None) -> Any:
@@ -254,8 +301,7 @@ class Played:
             with program.backend.quiet():
                 if self._steps is not None:
                     return self._steps.send(given)
-                plain = [a if a.flags.c_contiguous else a.copy() for a in self._arrays]
-                self._steps = self._run(*plain)
+                self._steps = self._run(*map(as_plain, self._arrays), *self._placed)
                 return next(self._steps)
         except Exception as error:
             program._explain(error, program._node_of(error))
@@ -264,5 +310,12 @@ class Played:
         """Hand the arena back."""
         if self._steps is not None:
             self._steps.close()
-        with self._program._lock:
-            self._program._idle.setdefault(self._queue, []).append(self._run)
+        self._program._idle[self._queue].append(self._run)
+
+
+def as_plain(array: Any) -> Any:
+    """The array itself if it is laid out plainly, as the steps of a program take it to be, else a copy."""
+    try:
+        return array if array.flags.c_contiguous else array.copy()
+    except MemoryError:
+        raise GraphSpecError(out_of_memory(array.nbytes, find_backend("numpy").device)) from None

@@ -52,11 +52,11 @@ class Actions:
     def joined(self, span: Span) -> ast.Path:
         """A dotted name or pattern, whose parts must touch."""
         text = span.text
-        if not any(c in text for c in " \t\r\n\f"):
+        whole = "".join(text.split())
+        if whole == text:
             return ast.Path(text, span)
         from graphspec.diagnostics.catalogue.syntax import spaced_name
 
-        whole = "".join(text.split())
         self.found.append(spaced_name(span, whole))
         return ast.Path(whole, span)
 

@@ -38,8 +38,11 @@ class Syntax:
 
 @dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(field,))
 def syntax(cls: type[T]) -> type[T]:
-    """A frozen dataclass with slots; `Syntax` has the methods that dataclass would compile for each class."""
-    return dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
+    """A dataclass with slots, frozen for whoever checks types: at run time that would double its cost.
+
+    `Syntax` has the methods that dataclass would compile for each class.
+    """
+    return dataclass(slots=True, eq=False, repr=False)(cls)
 
 
 @syntax

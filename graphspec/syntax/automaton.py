@@ -19,7 +19,7 @@ from graphspec.diagnostics import Diagnostic, Source, Span
 from graphspec.syntax.actions import Actions
 from graphspec.syntax.lexing import MOST_ERRORS, OPENERS, Lexer, Token
 from graphspec.syntax.recovery import Brackets, statement_end
-from graphspec.syntax.tables import Tables, load
+from graphspec.syntax.tables import Rule, Tables, climb, load
 
 MOST_BRACKETS = 100
 MOST_STATES = 200
@@ -150,7 +150,7 @@ class Automaton:
 
     def feed(self, token: Token) -> bool:
         """Read one token, after all reductions it calls for; at an error, recover and return False."""
-        rows, states = self.tables.states, self.states
+        rows, rules, states = self.tables.states, self.tables.rules, self.states
         while True:
             action = rows[states[-1]].get(token.type)
             if action is None:
@@ -158,7 +158,10 @@ class Automaton:
                 return False
             if action >= 0:
                 break
-            self.reduce(-action - 1, token)
+            if rules[-action - 1].is_unit:  # value and place stay as they are
+                states[-1] = climb(states[-2], states[-1], token.type)
+            else:
+                self.reduce(-action - 1, token)
             if states[-1] == self.end_state and token.type == "$END":
                 return True
         if len(states) > MOST_STATES or (token.type in OPENERS and len(self.lexer.brackets) > MOST_BRACKETS):
@@ -180,20 +183,11 @@ class Automaton:
             del self.states[-size:], self.values[-size:], self.places[-size:]
         else:
             values, place = [], (token.start, token.start)
-        parts: list[Any] = []
-        take = rule.take
-        if not rule.action and take and take[0] == -1:
-            parts, take = (
-                values[0],
-                take[1:],
-            )  # a list that grows by one: no copy, or long lists cost a square
-        for index in take:
-            if index is None:
-                parts.append(None)
-            elif index >= 0:
-                parts.append(values[index])
-            else:
-                parts += values[-index - 1]
+        parts: list[Any]
+        if rule.is_plain:
+            parts = [values[index] for index in rule.take]  # type: ignore[index]
+        else:
+            parts = _spliced(rule, values)
         value: Any = parts
         if rule.passes and len(parts) == 1:
             value = parts[0]
@@ -299,3 +293,19 @@ class Automaton:
         self.lexer.position = resume
         self.statement = []
         self._tainted = False
+
+
+def _spliced(rule: Rule, values: list[Any]) -> list[Any]:
+    """The parts of a production, with the items of lists among its values, and None for what is absent."""
+    take = rule.take
+    parts: list[Any] = []
+    if not rule.action and take and take[0] == -1:  # a list that grows by one: no copy, or it costs a square
+        parts, take = values[0], take[1:]
+    for index in take:
+        if index is None:
+            parts.append(None)
+        elif index >= 0:
+            parts.append(values[index])
+        else:
+            parts += values[-index - 1]
+    return parts

@@ -7,7 +7,7 @@ library.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Rule:
     `take` lists the symbols whose values are kept: i >= 0 is the value of symbol i, -i - 1 the list that an
     inlined rule (`_item`, `x*`) gave, to be spliced in, None an optional part that is absent.
     `action` is "" where the production only groups: a list to be spliced in, or its single value passed on.
+    `is_unit` says that it only passes one value on, `is_plain` that nothing is spliced or absent.
     """
 
     origin: str
@@ -33,6 +34,12 @@ class Rule:
     action: str
     passes: bool
     take: tuple[int | None, ...]
+    is_unit: bool = field(init=False)
+    is_plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_unit", self.passes and self.size == 1 and self.take == (0,))
+        object.__setattr__(self, "is_plain", all(i is not None and i >= 0 for i in self.take))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,22 @@ def folder() -> Path:
 def load() -> Tables:
     """The tables as kept in `gspec.tables.json`."""
     return decode(json.loads((folder() / "gspec.tables.json").read_text(encoding="ascii")))
+
+
+@cache
+def climb(below: int, top: int, terminal: str) -> int:
+    """The state above `below` that units lead to from `top`, before a terminal.
+
+    An operand alone is an expression of every level, from the tightest operator to the loosest; so most
+    reductions are units, and the way up is always the same.
+    """
+    tables = load()
+    while (action := tables.states[top].get(terminal)) is not None and action < 0:
+        rule = tables.rules[-action - 1]
+        if not rule.is_unit:
+            break
+        top = tables.states[below][rule.origin]
+    return top
 
 
 def decode(data: dict[str, Any]) -> Tables:

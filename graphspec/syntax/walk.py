@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from graphspec.diagnostics import Span
 from graphspec.syntax import ast
 
+#: expressions without others in them: most of all
+_LEAVES = frozenset((ast.Name, ast.Number, ast.String, ast.Boolean, ast.NoneLiteral))
+
 
 def walk(expr: ast.Expr) -> Iterator[ast.Expr]:
     """`expr` and all expressions in it, a node before its parts, the parts in the order of the text."""
@@ -14,7 +17,8 @@ def walk(expr: ast.Expr) -> Iterator[ast.Expr]:
     while waiting:
         here = waiting.pop()
         yield here
-        waiting.extend(reversed(children(here)))
+        if type(here) not in _LEAVES:
+            waiting.extend(reversed(children(here)))
 
 
 def children(expr: ast.Expr) -> list[ast.Expr]:

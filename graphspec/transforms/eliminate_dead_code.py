@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphspec.ir import Graph, reachable
+from graphspec.ir import Graph
 
 
 def eliminate_dead_code(graph: Graph) -> Graph:
@@ -10,5 +10,10 @@ def eliminate_dead_code(graph: Graph) -> Graph:
 
     y = exp(x);  unused = log(x);  output y   becomes   y = exp(x);  output y
     """
-    needed = set(reachable(graph.outputs.values()))
-    return Graph(graph.outputs, {name: v for name, v in graph.names.items() if v.node in needed})
+    if not graph.names:
+        return graph
+    needed = set(graph.needed)
+    names = {name: value for name, value in graph.names.items() if value.node in needed}
+    kept = graph if len(names) == len(graph.names) else Graph(graph.outputs, names)
+    vars(kept).update(needed=graph.needed, nodes=graph.needed)  # which are known, for its names add none
+    return kept

@@ -17,6 +17,8 @@ def inline_calls(graph: Graph) -> Graph:
 
         y = square(x)   becomes   y = x * x
     """
+    if not any(isinstance(node.op, Call) for node in graph.nodes):
+        return graph
     flat: dict[Body, _FlatBody] = {}
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:

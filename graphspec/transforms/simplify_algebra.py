@@ -158,8 +158,20 @@ IDENTITIES: dict[str, tuple[Identity, ...]] = {
 }
 
 
+#: the ops whose identities all need a number or a negative among the operands, as few have
+_ARITHMETIC = frozenset(("mul", "div", "add", "sub", "pow"))
+
+
+def _is_special(value: Value) -> bool:
+    op = value.node.op
+    return isinstance(op, Literal) or op.name == "neg"
+
+
 def _simplified(name: str, inputs: tuple[Value, ...]) -> Value | None:
-    for identity in IDENTITIES.get(name, ()):
+    identities = IDENTITIES.get(name)
+    if identities is None or (name in _ARITHMETIC and not any([_is_special(value) for value in inputs])):  # noqa: C419
+        return None
+    for identity in identities:
         if (result := identity(*inputs)) is not None:
             return result
     return None

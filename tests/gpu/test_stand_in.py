@@ -78,7 +78,7 @@ def test_each_op_gives_the_same_without_waiting(sample: Sample, device: ModuleTy
     (expected,) = testing.evaluate([y], inputs)
     program = Program(Graph({"y": y}, {}), {}, "cupy")
     on_device = {value.node.op.label: device.asarray(array) for value, array in inputs.items()}  # type: ignore[attr-defined]
-    found = program._take(0)(*(on_device[name] for name in program._order))["y"]
+    (found,) = program._take([])(*(on_device[name] for name in program.needs))
     assert isinstance(found, DeviceArray)
     np.testing.assert_allclose(host(found), expected, rtol=2e-6, atol=2e-6)
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+OF_NUMPY = (
+    *("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sign", "maximum", "minimum"),
+    *("float32", "float64", "int32", "int64"),
+)
+
 
 def run_in_python(text: str) -> Callable[..., None]:
     """What `runtime.compiled.compiled` gives, with numpy's own functions for those of the loops."""
-    functions: dict[str, Any] = {
-        name: getattr(np, name)
-        for name in "exp expm1 log log1p tanh sqrt sign maximum minimum float32 float64 int32 int64".split()
-    }
+    functions: dict[str, Any] = {name: getattr(np, name) for name in OF_NUMPY}
     functions |= {"inf": math.inf, "nan": math.nan, "plus": np.add}
     functions["erf"] = lambda x: x.dtype.type(math.erf(x))
     functions["erfc"] = lambda x: x.dtype.type(math.erfc(x))

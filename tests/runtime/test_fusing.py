@@ -46,13 +46,20 @@ input label: i64[N] ~ randint(5)
 loss s = cross_entropy(x -> linear(5) as fc, label, weight=w, label_smoothing=0.1, ignore_index=2)
 """,
     "a mask by positions": f"{HEAD}t = arange(6)\nloss s = sum(where(t <= 3, exp(x), v * x))\n",
-    "sums over each axis": f"{HEAD}y = exp(x)\nloss s = sum(sum(y, axis=0) ** 2) + sum(sum(y, axis=[0, 1]) ** 2 * v)\n",
-    "rows of one element": "gspec 1\ninput x: f32[5, 1] ~ normal()\nloss s = sum(softmax(x * 2, axis=-1) * x)\n",
+    "sums over each axis": f"""{HEAD}y = exp(x)
+loss s = sum(sum(y, axis=0) ** 2) + sum(sum(y, axis=[0, 1]) ** 2 * v)
+""",
+    "rows of one element": """gspec 1
+input x: f32[5, 1] ~ normal()
+loss s = sum(softmax(x * 2, axis=-1) * x)
+""",
     "extremes": f"{HEAD}loss s = sum(max(x * v, axis=-1) - min(x + v, axis=-1))\n",
     "huber and hinge": f"{HEAD}loss s = smooth_l1_loss(x, 0 * x + v) + sum(relu(1 - x) * abs(x))\n",
     "two precisions": f"{HEAD}loss s = sum(cast(exp(cast(x, f64) * 2), f32) * v)\n",
     "a transposed operand": f"{HEAD}loss s = sum(transpose(x) * transpose(exp(x * 0.5 - v)) + 1)\n",
-    "a slice, and a value used in both passes": f"{HEAD}y = exp(x)\nloss s = sum(y / sum(y, axis=-1, keepdims=true)) + sum(y[:, 1:3, ::2] * v[::2])\n",
+    "a slice, and a value used in both passes": f"""{HEAD}y = exp(x)
+loss s = sum(y / sum(y, axis=-1, keepdims=true)) + sum(y[:, 1:3, ::2] * v[::2])
+""",
 }
 
 
@@ -91,7 +98,7 @@ def same(found, expected, rtol, scale=1e-6):
 def test_loops_compute_what_array_calls_do(text, monkeypatch):
     pytest.importorskip("numba")  # says which functions loops may call
     in_python(monkeypatch)
-    plain, graph, env, arrays = programs(text)
+    _, graph, env, arrays = programs(text)
     ready = straighten(unpack_products(graph, env))
     verify(ready)
     program = Program(ready, env, fuse=True, fast=True)
@@ -151,7 +158,7 @@ def test_a_group_never_waits_for_its_own_result():
 
 def test_the_program_as_compiled_fuses_and_unoptimised_does_not():
     model = gs.loads(CASES["a chain"])
-    graph = compiler.simplify(model.graph, everything=True, check=True)
+    graph = compiler.simplify(model.graph, check=True)
     big = {"N": 20000}
     assert any(isinstance(s.op, Fused) for s in compiler.assemble(graph, big, "numpy", fuse=True).plan.steps)
     assert not any(isinstance(s.op, Fused) for s in compiler.assemble(graph, big, "numpy").plan.steps)

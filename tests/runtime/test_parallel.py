@@ -65,14 +65,29 @@ loss s = sum(x ** 2 * N) / (N + 1) + sum(exp(x) / N)
 }
 
 
-def whole_program(text, **settings):
+#: of each example by itself, and how many arrays the pieces write where they belong
+PER_EXAMPLE = {
+    "layers": (MLP, 6),
+    "images": (
+        """gspec 1
+dim N = 5
+input x: f64[N, 2, 8, 8] ~ normal()
+h = x -> conv2d(3, kernel_size=3, padding=1) as c1 -> relu -> conv2d(4, kernel_size=3, groups=1) as c2
+loss s = mean(h ** 2)
+""",
+        6,
+    ),
+}
+
+
+def whole_program(text, *, per_example=False, **settings):
     """A program of a spec's gradients, and its arrays."""
     model = gs.loads(text, dtype="f64", **settings)
     inputs = model.draw(seed=1)
     params = model.init(seed=0, inputs=inputs)
     kinds = ("input", "param")
     targets = [name for name, t in model.names().items() if model.kind(name) in kinds and t.startswith("f")]
-    step = model.compile(targets)
+    step = model.compile(targets, per_example=per_example)
     step(params, inputs)
     program = list(model._engine._programs.values())[-1]  # the first may be that of the initial values
     arrays = {name: array for name, array in {**params, **inputs}.items() if name in program.needs}
@@ -94,6 +109,30 @@ def test_pieces_give_what_the_whole_gives(text, parts):
     for name, array in expected.items():
         assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
         np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize(("text", "count"), PER_EXAMPLE.values(), ids=list(PER_EXAMPLE))
+def test_pieces_write_what_belongs_to_examples_where_it_belongs(text, count, parts):
+    program, arrays = whole_program(text, per_example=True)
+    pieces = cut(program.plan.graph, "N")
+    run = ParallelProgram(pieces, program.plan.env, parts)
+    assert len(run._placed) == count
+    expected, found, again = program(arrays), run(arrays), run(arrays)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(found[name], again[name])
+        assert found[name].flags.c_contiguous
+        others = (*again.values(), *arrays.values())
+        assert not any(np.may_share_memory(found[name], other) for other in others)
+
+
+def test_the_weights_of_each_image_are_differentiated_in_pieces():
+    program, _ = whole_program(PER_EXAMPLE["images"][0], per_example=True)
+    done = cut(program.plan.graph, "N").done_in_pieces
+    adjoints = [s.node for s in program.plan.steps if s.op.name == "convolution_weight_adjoint"]
+    assert len(adjoints) == 2
+    assert done.issuperset(adjoints)
 
 
 def test_everything_but_what_is_summed_is_done_in_pieces():

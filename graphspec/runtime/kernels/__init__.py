@@ -12,7 +12,7 @@ from graphspec.runtime.kernels import (
     selection,
     shape,
 )
-from graphspec.runtime.kernels.registry import KERNELS, find_kernel, kernel, plain_kernel
+from graphspec.runtime.kernels.registry import KERNELS, find_kernel, find_scratch, kernel, plain_kernel
 
 __all__ = [
     "KERNELS",
@@ -21,6 +21,7 @@ __all__ = [
     "elementwise",
     "erf",
     "find_kernel",
+    "find_scratch",
     "indexing",
     "indexing_on_device",
     "kernel",

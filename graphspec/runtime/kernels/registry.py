@@ -6,19 +6,26 @@ A kernel is called as `kernel(xp, out, *inputs, *scratch, **attributes)`: it wri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.plugins import op_name_taken
+from graphspec.ir import Op, TensorType
 
 KERNELS: dict[tuple[str, str], Callable[..., None]] = {}
+#: of kernels that need other working storage than the op's `scratch` says: the types, for op and operands
+SCRATCH: dict[tuple[str, str], Callable[..., tuple[TensorType, ...]]] = {}
 
 F = TypeVar("F", bound=Callable[..., None])
 
 
-def kernel(name: str, backend: str = "common") -> Callable[[F], F]:
+def kernel(
+    name: str, backend: str = "common", *, scratch: Callable[..., tuple[TensorType, ...]] | None = None
+) -> Callable[[F], F]:
     """Register a kernel for "numpy", for "cupy", or ("common") for both; "fast" is numpy with a compiler.
+
+    `scratch(op, *operand types)` gives the types of its working storage, where the op's own will not do.
 
     The same function may be registered again (a cell of a notebook); another one may not take its name.
     """
@@ -29,6 +36,8 @@ def kernel(name: str, backend: str = "common") -> Callable[[F], F]:
                 holder = f"a kernel of the module `{known.__module__}`"
                 raise GraphSpecError(op_name_taken(name, "the kernel", function.__module__, holder))
         KERNELS[name, backend] = function
+        if scratch is not None:
+            SCRATCH[name, backend] = scratch
         return function
 
     return register
@@ -45,6 +54,12 @@ def find_kernel(name: str, backend: str, *, fast: bool = False) -> Callable[...,
     """The kernel for a backend: its own, else the common one; with `fast` a compiled one if there is one."""
     found = KERNELS.get((name, "fast")) if fast and backend == "numpy" else None
     return found or KERNELS.get((name, backend)) or KERNELS[name, "common"]
+
+
+def find_scratch(op: Op, operands: Sequence[TensorType], *, fast: bool = False) -> tuple[TensorType, ...]:
+    """The working storage of an op: what its kernel asks for, else what the op says."""
+    own = SCRATCH.get((op.kernel, "fast")) if fast and op.kernel else None
+    return own(op, *operands) if own else op.scratch(*operands)
 
 
 def plain_kernel(name: str) -> Callable[..., Any]:

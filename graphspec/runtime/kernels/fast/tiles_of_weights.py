@@ -1,0 +1,183 @@
+"""The weight adjoint of convolution with windows of 3 x 3, in tiles: see `tiles`.
+
+The adjoint in w of y = A (G w G' * B d B') A' is G' (B d B' * A' g A) G, summed over tiles: at each point
+a product of matrices, the cotangent's tiles by the image's.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from graphspec.ops.portions import Pair, Shape
+from graphspec.runtime.kernels.fast.blocks import LANES, add_dots
+from graphspec.runtime.kernels.fast.compiling import compiled, inlined
+from graphspec.runtime.kernels.fast.tiles import (
+    POINTS,
+    SEEN,
+    TILE,
+    Sizes,
+    Tiles,
+    copy_line,
+    cut,
+    image_points,
+    tiles,
+)
+from graphspec.runtime.kernels.fast.vectors import (
+    add,
+    evens,
+    fma,
+    load,
+    odds,
+    pointer,
+    store,
+    subtract,
+)
+
+#: tiles of a portion: sums over fewer would spend their time on adding the lanes of vectors up
+PORTION = 64
+
+
+@cache
+def weight_tiles(x: Shape, y: Shape, padding: Pair) -> Tiles | None:
+    """The weight adjoint for the cotangent of y; None where it does not pay."""
+    made = tiles(x, y, padding, False)
+    if made is None:
+        return None
+    portion = max(1, min(PORTION // made.sizes.across, made.sizes.total))
+    count = -(-portion * made.sizes.across // LANES) * LANES
+    channels, rows = made.sizes.channels, made.sizes.rows
+    shapes = (
+        (POINTS * rows * channels,),
+        (2 * SEEN * TILE * count,),
+        (POINTS * LANES,),
+        (POINTS * channels * count,),
+        (POINTS * rows * count,),
+    )
+    return Tiles(made.sizes._replace(portion=portion, tiles=count), made.offsets, shapes)
+
+
+@compiled
+def tiled_weight_adjoint(
+    out: Any, g: Any, x: Any, sums: Any, lines: Any, spare: Any, image: Any, given: Any, sizes: Sizes
+) -> None:
+    """out = the weight adjoint for the cotangent g."""
+    for i in range(sums.size):
+        sums[i] = 0
+    for i in range(lines.size):
+        lines[i] = 0
+    for q in range(0, sizes.total, sizes.portion):
+        count = min(sizes.portion, sizes.total - q)
+        if count < sizes.portion:  # tiles that are not there have no part in the sums
+            for i in range(lines.size):
+                lines[i] = 0
+        for channel in range(sizes.channels):
+            cut(pointer(lines), pointer(x), channel, q, count, sizes)
+            image_points(pointer(image), channel, pointer(lines), pointer(spare), sizes)
+        for row in range(sizes.rows):
+            _cut_cotangent(pointer(lines), pointer(g), row, q, count, sizes)
+            _cotangent_points(pointer(given), row, pointer(lines), pointer(spare), sizes)
+        _multiply(pointer(sums), pointer(given), pointer(image), sizes)
+    _weight(pointer(out), pointer(sums), sizes)
+
+
+@inlined
+def _cut_cotangent(lines: Any, g: Any, row: int, q: int, count: int, sizes: Any) -> None:
+    """lines[r] = row r of each tile of the cotangent, tiles side by side."""
+    line, length = TILE * sizes.across, TILE * sizes.tiles
+    height, width = sizes.out_height, sizes.out_width
+    for k in range(count):
+        image, ty = (q + k) // sizes.down, (q + k) % sizes.down
+        plane = (image * sizes.rows + row) * height * width
+        for r in range(4):
+            copy_line(lines, r * length + k * line, line, g, plane, TILE * ty + r, 0, height, width)
+
+
+@inlined
+def _powers(g0: Any, g1: Any, g2: Any, g3: Any) -> Any:
+    """A' g: the sum of z**r * g[r] at the points 0, 1, -1, 2, -2 and infinity."""
+    even, odd = add(g0, g2), add(g1, g3)
+    far, turn = fma(4.0, g2, g0), add(fma(8.0, g3, g1), g1)
+    return g0, add(even, odd), subtract(even, odd), add(far, turn), subtract(far, turn), g3
+
+
+@inlined
+def _cotangent_points(given: Any, row: int, lines: Any, spare: Any, sizes: Any) -> None:
+    """given[point, row, tile] = A' g A."""
+    length, step = TILE * sizes.tiles, sizes.rows * sizes.tiles
+    for tile in range(0, sizes.tiles, LANES):
+        for r in range(4):
+            at = r * length + TILE * tile
+            p, q, s, t = load(lines, at), load(lines, at + 16), load(lines, at + 32), load(lines, at + 48)
+            e, f, g, h = evens(p, q), evens(s, t), odds(p, q), odds(s, t)
+            z0, z1, z2, z3, z4, z5 = _powers(evens(e, f), evens(g, h), odds(e, f), odds(g, h))
+            to = 96 * r
+            store(spare, to, z0)
+            store(spare, to + 16, z1)
+            store(spare, to + 32, z2)
+            store(spare, to + 48, z3)
+            store(spare, to + 64, z4)
+            store(spare, to + 80, z5)
+        for k in range(6):
+            at = 16 * k
+            g0, g1, g2, g3 = (
+                load(spare, at),
+                load(spare, at + 96),
+                load(spare, at + 192),
+                load(spare, at + 288),
+            )
+            z0, z1, z2, z3, z4, z5 = _powers(g0, g1, g2, g3)
+            to = k * step + row * sizes.tiles + tile
+            store(given, to, z0)
+            store(given, to + 6 * step, z1)
+            store(given, to + 12 * step, z2)
+            store(given, to + 18 * step, z3)
+            store(given, to + 24 * step, z4)
+            store(given, to + 30 * step, z5)
+
+
+@inlined
+def _multiply(sums: Any, given: Any, image: Any, sizes: Any) -> None:
+    """sums[point, row, channel] += the sum over the tiles of given and image."""
+    rows, channels, tiles = sizes.rows, sizes.channels, sizes.tiles
+    for point in range(36):
+        for channel in range(0, channels, 2):
+            right = (point * channels + channel) * tiles
+            right_step = tiles if channel + 1 < channels else 0
+            for row in range(0, rows, 3):
+                left = (point * rows + row) * tiles
+                at = (point * rows + row) * channels + channel
+                add_dots(sums, at, channels, given, left, min(3, rows - row), image, right, right_step, tiles)
+
+
+@inlined
+def _from_points(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any) -> Any:
+    """G' m: the adjoint of taking a polynomial at the points."""
+    kind = type(m0)
+    near, far = (m1 + m2) * kind(-1 / 6), (m3 + m4) * kind(1 / 24)
+    odd = (m2 - m1) * kind(1 / 6) + (m3 - m4) * kind(1 / 12)
+    return m0 * kind(1 / 4) + near + far, odd, near + far * kind(4) + m5
+
+
+@inlined
+def _weight(out: Any, sums: Any, sizes: Any) -> None:
+    """out[row, channel] = G' m G."""
+    step = sizes.rows * sizes.channels
+    for i in range(step):
+        a0, a1, a2 = _column(sums, i, step)
+        b0, b1, b2 = _column(sums, i + step, step)
+        c0, c1, c2 = _column(sums, i + 2 * step, step)
+        d0, d1, d2 = _column(sums, i + 3 * step, step)
+        e0, e1, e2 = _column(sums, i + 4 * step, step)
+        f0, f1, f2 = _column(sums, i + 5 * step, step)
+        out[9 * i], out[9 * i + 1], out[9 * i + 2] = _from_points(a0, b0, c0, d0, e0, f0)
+        out[9 * i + 3], out[9 * i + 4], out[9 * i + 5] = _from_points(a1, b1, c1, d1, e1, f1)
+        out[9 * i + 6], out[9 * i + 7], out[9 * i + 8] = _from_points(a2, b2, c2, d2, e2, f2)
+
+
+@inlined
+def _column(sums: Any, at: int, step: int) -> Any:
+    """G' m for the points of one column."""
+    down = 6 * step
+    m0, m1, m2 = sums[at], sums[at + down], sums[at + 2 * down]
+    return _from_points(m0, m1, m2, sums[at + 3 * down], sums[at + 4 * down], sums[at + 5 * down])

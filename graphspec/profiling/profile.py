@@ -86,8 +86,7 @@ def _nodes(plan: Plan, times: Sequence[float], limits: Limits) -> Iterator[NodeT
         yield NodeTime(
             described.names(step.node),
             described.inside(step.node),
-            step.op.name,
-            tuple(member.op.name for member in members_of(step.node)),
+            *ops_of(step.node),
             described.places(step.node),
             described.direction(step.node),
             tuple(map(str, step.types)),
@@ -152,6 +151,12 @@ class Described:
         span = origin.span
         path = tuple((what, where.source.name, where.start) for what, where in origin.trace)
         return span.source.name, span.start, span.end, path, self.direction(node)
+
+
+def ops_of(node: Node) -> tuple[str, tuple[str, ...]]:
+    """The name of the op; those of the ops that a fused one does, if these are several."""
+    names = tuple(member.op.name for member in members_of(node))
+    return (names[0], ()) if len(names) == 1 else (node.op.name, names)
 
 
 def members_of(node: Node) -> tuple[Member, ...]:

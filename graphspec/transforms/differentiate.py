@@ -84,6 +84,8 @@ def _reverse(seeds: Mapping[Value, Value], xs: Sequence[Value]) -> list[Value | 
         parts = arrived.get(value)
         if not parts:
             return None
+        if len(parts) == 1:
+            return parts[0]
         first, *rest = parts
         with made_at(value.node.origin):
             for part in rest:
@@ -133,8 +135,8 @@ def _above(values: Iterable[Value], serial: int) -> tuple[Node, ...]:
 
 def _contributions(node: Node, gys: Mapping[int, Value], active: set[Value]) -> Iterator[tuple[int, Value]]:
     """What one node adds to the cotangents of its active inputs, by position."""
-    wanted = tuple(i for i, value in enumerate(node.inputs) if value in active)
     if isinstance(node.op, Call):
+        wanted = tuple(i for i, value in enumerate(node.inputs) if value in active)
         try:
             yield from call_adjoint(node, gys, wanted, _reverse).items()
         except _NoDerivativeError as error:

@@ -19,8 +19,8 @@ PASSES: tuple[Pass, ...] = (
     eliminate_dead_code,  # first: most of what the user named is often not asked for
     inline_calls,
     simplify,  # a call's adjoint computes forward values again: here they become one
-    transpose_products,  # the gradient of a weight as it is laid out, not its transpose
     push_remaining_selections,  # after merging: what is there whole anyway is not computed again in boxes
+    transpose_products,  # the gradient of a weight comes out as the weight lies
     simplify,  # what became of what was pushed
     eliminate_dead_code,  # last: the others leave orphans
 )

@@ -87,7 +87,10 @@ def test_a_pass_is_not_run_on_what_it_has_made():
         seen.append(graph)
         return graph
 
-    optimise(Graph({"y": given("x", N)}), passes=[look, look, eliminate_dead_code, look])
+    def change(graph: Graph) -> Graph:
+        return Graph(graph.outputs, graph.names)
+
+    optimise(Graph({"y": given("x", N)}), passes=[look, look, change, look])
     assert len(seen) == 2
 
 

@@ -141,7 +141,7 @@ def convolution_weight_adjoint(
         made = _weights(x.shape, g.shape, size, slides, x.itemsize)
         arrays = [*_flat(out, g, x), *carve(storage, *made.shapes)]
         if isinstance(made, Tiles):
-            tiled_weight_adjoint(*arrays, made.sizes)
+            tiled_weight_adjoint(*arrays, *made.tables, made.sizes)
         else:
             weight_adjoint(*arrays, made.starts, made.elements, made.sizes)
     else:
@@ -151,7 +151,7 @@ def convolution_weight_adjoint(
 def _convolve(out: Any, x: Any, weight: Any, storage: Any, made: Tiles | Slide) -> None:
     arrays = [*_flat(out, x, weight), *carve(storage, *made.shapes)]
     if isinstance(made, Tiles):
-        tiled_convolution(*arrays, made.offsets, made.sizes)
+        tiled_convolution(*arrays, *made.tables, made.sizes)
     else:
         slide(*arrays, made.offsets, made.elements, made.phases, made.sizes, made.is_plain)
 

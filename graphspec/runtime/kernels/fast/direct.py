@@ -24,40 +24,11 @@ def slide(
     sizes: Sizes,
     is_plain: bool,
 ) -> None:
-    """out = a convolution, or an input adjoint, of x with weight."""
-    _slide(
-        pointer(out),
-        pointer(x),
-        pointer(weight),
-        pointer(packed),
-        pointer(source),
-        source.size,
-        pointer(wide),
-        pointer(offsets),
-        pointer(elements),
-        pointer(phases),
-        phases.shape[0],
-        sizes,
-        is_plain,
-    )
-
-
-@inlined
-def _slide(
-    out: Any,
-    x: Any,
-    weight: Any,
-    packed: Any,
-    source: Any,
-    source_size: int,
-    wide: Any,
-    offsets: Any,
-    elements: Any,
-    phases: Any,
-    phase_count: int,
-    sizes: Any,
-    is_plain: bool,
-) -> None:
+    """out = a convolution, or an input adjoint, of x with weight; all arrays are flat, but the phases."""
+    phase_count, source_size = phases.shape[0], source.size
+    out, x, weight, packed = pointer(out), pointer(x), pointer(weight), pointer(packed)
+    source, wide, phases = pointer(source), pointer(wide), pointer(phases)
+    offsets, elements = pointer(offsets), pointer(elements)
     plane = sizes.height * sizes.width
     out_plane = sizes.out_height * sizes.out_width
     if not is_plain:
@@ -72,12 +43,10 @@ def _slide(
             target = (image * sizes.groups + group) * sizes.rows * out_plane
             if not is_plain:
                 _fill(source, x, given, sizes)
+            seen, base = (x, given) if is_plain else (source, 0)
             for number in range(phase_count):
                 phase = _phase(phases, number)
-                if is_plain:
-                    _run(out, target, out_plane, wide, packed, x, given, offsets, phase, sizes)
-                else:
-                    _run(out, target, out_plane, wide, packed, source, 0, offsets, phase, sizes)
+                _run(out, target, out_plane, wide, packed, seen, base, offsets, phase, sizes)
 
 
 @inlined
@@ -143,24 +112,26 @@ def _run(
     sizes: Any,
 ) -> None:
     """One phase of one image: straight into the result, or by way of rows as wide as the source's."""
+    step = max(LANES, phase.length)
     if phase.is_direct:
         at = target + phase.row * sizes.out_width + phase.column
-        line = phase.row_step * sizes.out_width
-        _blocks(out, at, out_plane, line, packed, source, base, offsets, phase, sizes)
+        made, step, line = out, out_plane, phase.row_step * sizes.out_width
+    else:
+        made, at, line = wide, 0, 0
+    _blocks(made, at, step, line, packed, source, base, offsets, phase, sizes)
+    if phase.is_direct:
         return
-    step = max(LANES, phase.length)
-    _blocks(wide, 0, step, 0, packed, source, base, offsets, phase, sizes)
     for r in range(sizes.rows):
         for i in range(phase.rows):
             at = target + r * out_plane
             at += (phase.row + i * phase.row_step) * sizes.out_width + phase.column
-            made = r * step + i * sizes.line
+            k = r * step + i * sizes.line
             if phase.column_step == 1:
                 for j in range(phase.columns):
-                    out[at + j] = wide[made + j]
+                    out[at + j] = wide[k + j]
             else:
                 for j in range(phase.columns):
-                    out[at + j * phase.column_step] = wide[made + j]
+                    out[at + j * phase.column_step] = wide[k + j]
 
 
 @inlined

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,9 +29,11 @@ from graphspec.runtime.kernels.fast.vectors import (
     odds,
     pointer,
     store,
+    store_first,
     subtract,
     woven_high,
     woven_low,
+    zeros_like,
 )
 
 #: elements of a portion's points: with the weight they take about the second cache of a core
@@ -38,10 +41,12 @@ PORTION = 1 << 16
 #: rows and columns of a tile of results, and of the image that it depends on
 TILE, SEEN = 4, 6
 POINTS = SEEN * SEEN
+#: tiles that a vector of columns holds: a row of tiles has a multiple of them
+IN_VECTOR = LANES // TILE
 
 
 class Sizes(NamedTuple):
-    """The numbers that the compiled function needs."""
+    """The numbers that the compiled functions need."""
 
     channels: int
     rows: int
@@ -49,14 +54,17 @@ class Sizes(NamedTuple):
     width: int
     out_height: int
     out_width: int
-    top: int
     left: int
-    #: rows of tiles of an image, of all images, and of a portion; tiles in a row, and in a portion's vectors
-    down: int
+    #: rows of tiles of all images, and of a portion; vectors of columns in each, and tiles of a portion
     total: int
     portion: int
-    across: int
+    vectors: int
     tiles: int
+    #: from one row of a padded image to the next, and from point to point
+    line: int
+    image_step: int
+    result_step: int
+    #: rows of a block of the product
     block: int
     #: elements of the weight from one row of the product to the next, and from channel to channel; the
     #: place of a window's first element, and the step from there
@@ -73,34 +81,72 @@ class Tiles:
     sizes: Sizes
     #: where each channel begins at a point
     offsets: Any
+    #: where each vector of columns of a portion begins in the rows that its tiles see
+    starts: Any
+    #: of each row of tiles: the image, -1 if there is none; its first row of x, and of the result
+    places: Any
+    #: of each vector of columns of the result: its first place in a plane of the result, rows, columns
+    targets: Any
     #: elements of working storage: the weight, rows, a tile's points, and the points of image and result
     shapes: tuple[tuple[int], ...]
+
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        return self.offsets, self.starts, self.places, self.targets
 
 
 @cache
 def tiles(x: Shape, y: Shape, padding: Pair, is_mirrored: bool) -> Tiles | None:
     """y = the convolution of x, or with mirrored weights the other way round; None where it does not pay."""
+    most = PORTION // (POINTS * (x[1] + y[1]))
+    return tiles_in_portions(x, y, padding, is_mirrored, most)
+
+
+def tiles_in_portions(x: Shape, y: Shape, padding: Pair, is_mirrored: bool, most: int) -> Tiles | None:
+    """As `tiles`, about so many tiles at a time."""
     channels, rows = x[1], y[1]
-    down, across = -(-y[2] // TILE), -(-y[3] // TILE)
-    # with these conditions products take most of the time
+    down, across = -(-y[2] // TILE), -(-y[3] // LANES) * IN_VECTOR
+    # with these conditions the products take most of the time
     if min(channels, rows) < 16 or min(padding) < 0 or 3 * POINTS * down * across > 2 * 9 * y[2] * y[3]:
         return None
-    portion = max(1, max(LANES, PORTION // (POINTS * (channels + rows)) // LANES * LANES) // across)
-    portion = min(portion, max(1, x[0] * down))
-    count = -(-portion * across // LANES) * LANES
-    steps = (9, 9 * rows, 8, -1) if is_mirrored else (9 * channels, 9, 0, 1)
+    total, vectors = x[0] * down, across // IN_VECTOR
+    whole = LANES // gcd(LANES, across)  # rows of tiles that fill vectors of tiles
+    portion = max(1, most // across // whole) * whole
+    portion = min(portion, -(-max(1, total) // whole) * whole)
+    count = portion * across
+    line = -(-(TILE * across + TILE) // LANES) * LANES
+    # a step that is a power of 2 would have all points compete for the same lines of the cache
+    image_step, result_step = channels * count + LANES, rows * count + LANES
     block = rows_of_block(rows)
-    sizes = Sizes(
-        *(channels, rows, *x[2:], *y[2:], *padding, down, x[0] * down, portion, across, count, block, *steps)
+    steps = (9, 9 * rows, 8, -1) if is_mirrored else (9 * channels, 9, 0, 1)
+    sizes = Sizes._make(
+        [
+            *(channels, rows, *x[2:], *y[2:], padding[1], total, portion, vectors, count),
+            *(line, image_step, result_step, block, *steps),
+        ]
     )
     shapes = (
         (POINTS * -(-rows // block) * block * channels,),
-        (2 * SEEN * TILE * count,),
+        (portion * SEEN * line,),
         (POINTS * LANES,),
-        (POINTS * channels * count,),
-        (POINTS * rows * count,),
+        (POINTS * image_step,),
+        (POINTS * result_step,),
     )
-    return Tiles(sizes, np.arange(channels, dtype=np.int64) * count, shapes)
+    row, column = np.divmod(np.arange(portion * vectors), vectors)
+    starts = row * SEEN * line + column * LANES
+    q = np.arange(-(-total // portion) * portion)
+    image, ty = np.where(q < total, q // down, -1), q % down
+    places = np.stack([image, TILE * ty - padding[0], TILE * ty], axis=1)
+    row, column = np.divmod(np.arange(q.size * vectors), vectors)
+    target = (image[row] * rows * y[2] + TILE * ty[row]) * y[3] + column * LANES
+    height = np.where(image[row] < 0, 0, np.minimum(TILE, y[2] - TILE * ty[row]))
+    targets = np.stack([target, height, np.clip(y[3] - column * LANES, 0, LANES)], axis=1)
+    offsets = np.arange(channels) * count
+    return Tiles(sizes, _table(offsets), _table(starts), _table(places), _table(targets), shapes)
+
+
+def _table(numbers: Any) -> Any:
+    return np.ascontiguousarray(numbers, np.int64)
 
 
 @compiled
@@ -114,21 +160,28 @@ def tiled_convolution(
     image: Any,
     result: Any,
     offsets: Any,
+    starts: Any,
+    places: Any,
+    targets: Any,
     sizes: Sizes,
 ) -> None:
     """out = the convolution of x with weight."""
+    plane = sizes.height * sizes.width
     _weight_points(pointer(packed), pointer(weight), sizes)
     for i in range(lines.size):
         lines[i] = 0
     for q in range(0, sizes.total, sizes.portion):
-        count = min(sizes.portion, sizes.total - q)
         for channel in range(sizes.channels):
-            cut(pointer(lines), pointer(x), channel, q, count, sizes)
-            image_points(pointer(image), channel, pointer(lines), pointer(spare), sizes)
+            for k in range(sizes.portion):
+                number, row = places[q + k, 0], places[q + k, 1]
+                at = (number * sizes.channels + channel) * plane
+                to = k * 6 * sizes.line + sizes.left
+                height = sizes.height if number >= 0 else 0
+                copy_rows(pointer(lines), to, sizes.line, pointer(x), at, row, 6, height, sizes.width)
+            image_points(pointer(image), channel, pointer(lines), pointer(starts), pointer(spare), sizes)
         _multiply(pointer(result), pointer(packed), pointer(image), pointer(offsets), sizes)
         for row in range(sizes.rows):
-            _interpolate(pointer(lines), row, pointer(result), pointer(spare), sizes)
-            _put(pointer(out), pointer(lines), row, q, count, sizes)
+            _interpolate(pointer(out), row, q, pointer(result), pointer(targets), pointer(spare), sizes)
 
 
 @inlined
@@ -166,35 +219,24 @@ def _at_points(a: Any, b: Any, c: Any) -> Any:
 
 
 @inlined
-def cut(lines: Any, x: Any, channel: int, q: int, count: int, sizes: Any) -> None:
-    """lines[0, i] = row i of each tile, tiles side by side; lines[1, i] = that from the fifth column on."""
-    line, length = TILE * sizes.across, TILE * sizes.tiles
-    for k in range(count):
-        image, ty = (q + k) // sizes.down, (q + k) % sizes.down
-        plane = (image * sizes.channels + channel) * sizes.height * sizes.width
-        for i in range(6):
-            row = TILE * ty + i - sizes.top
-            for half in range(2):
-                to = (half * 6 + i) * length + k * line
-                ahead = TILE * half - sizes.left
-                copy_line(lines, to, line, x, plane, row, ahead, sizes.height, sizes.width)
-
-
-@inlined
-def copy_line(
-    lines: Any, to: int, line: int, x: Any, plane: int, row: int, ahead: int, height: int, width: int
+def copy_rows(
+    lines: Any, to: int, line: int, x: Any, plane: int, first: int, count: int, height: int, width: int
 ) -> None:
-    """A row of an image, from the column `ahead` on, with zeros outside of the image."""
-    start, end = min(line, max(0, -ahead)), max(0, min(line, width - ahead))
-    if row < 0 or row >= height:
-        start = end = 0
-    at = plane + row * width + ahead
-    for j in range(start):
-        lines[to + j] = 0
-    for j in range(start, end):
-        lines[to + j] = x[at + j]
-    for j in range(end, line):
-        lines[to + j] = 0
+    """Some rows of an image from the row `first` on, with zeros for those outside of it."""
+    for i in range(first, first + count):
+        is_zero = i < 0 or i >= height
+        at = plane + i * width
+        if width < LANES:
+            for j in range(width):
+                lines[to + j] = 0 if is_zero else x[at + j]
+        else:
+            for j in range(0, width, LANES):
+                place = min(j, width - LANES)
+                if is_zero:
+                    store(lines, to + place, zeros_like(lines))
+                else:
+                    store(lines, to + place, load(x, at + place))
+        to += line
 
 
 @inlined
@@ -208,17 +250,28 @@ def _seen(d0: Any, d1: Any, d2: Any, d3: Any, d4: Any, d5: Any) -> Any:
 
 
 @inlined
-def image_points(image: Any, channel: int, lines: Any, spare: Any, sizes: Any) -> None:
+def image_points(image: Any, channel: int, lines: Any, starts: Any, spare: Any, sizes: Any) -> None:
     """image[point, channel, tile] = B d B'."""
-    length = TILE * sizes.tiles
     for tile in range(0, sizes.tiles, LANES):
+        k = tile // 4
+        s0, s1, s2, s3 = starts[k], starts[k + 1], starts[k + 2], starts[k + 3]
         for i in range(6):
-            at = i * length + TILE * tile
-            p, q, r, s = load(lines, at), load(lines, at + 16), load(lines, at + 32), load(lines, at + 48)
+            at = i * sizes.line
+            p, q, r, s = (
+                load(lines, s0 + at),
+                load(lines, s1 + at),
+                load(lines, s2 + at),
+                load(lines, s3 + at),
+            )
             e, f, g, h = evens(p, q), evens(r, s), odds(p, q), odds(r, s)
             d0, d1, d2, d3 = evens(e, f), evens(g, h), odds(e, f), odds(g, h)
-            at += 6 * length
-            p, q, r, s = load(lines, at), load(lines, at + 16), load(lines, at + 32), load(lines, at + 48)
+            at += 4
+            p, q, r, s = (
+                load(lines, s0 + at),
+                load(lines, s1 + at),
+                load(lines, s2 + at),
+                load(lines, s3 + at),
+            )
             d4, d5 = evens(evens(p, q), evens(r, s)), evens(odds(p, q), odds(r, s))
             z0, z1, z2, z3, z4, z5 = _seen(d0, d1, d2, d3, d4, d5)
             to = i * 6 * LANES
@@ -228,7 +281,7 @@ def image_points(image: Any, channel: int, lines: Any, spare: Any, sizes: Any) -
             store(spare, to + 48, z3)
             store(spare, to + 64, z4)
             store(spare, to + 80, z5)
-        step = sizes.channels * sizes.tiles
+        step = sizes.image_step
         for k in range(6):
             at = 16 * k
             d0, d1, d2 = load(spare, at), load(spare, at + 96), load(spare, at + 192)
@@ -251,8 +304,8 @@ def _multiply(result: Any, packed: Any, image: Any, offsets: Any, sizes: Any) ->
         for row in range(0, sizes.rows, sizes.block):
             rows = min(sizes.block, sizes.rows - row)
             for tile in range(0, sizes.tiles, LANES):
-                at = (point * sizes.rows + row) * sizes.tiles + tile
-                base = point * sizes.channels * sizes.tiles + tile
+                at = point * sizes.result_step + row * sizes.tiles + tile
+                base = point * sizes.image_step + tile
                 gather(
                     result,
                     at,
@@ -278,9 +331,9 @@ def _made(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any) -> Any:
 
 
 @inlined
-def _interpolate(lines: Any, row: int, result: Any, spare: Any, sizes: Any) -> None:
-    """lines[r] = row r of each tile of A m A', tiles side by side."""
-    length, step = TILE * sizes.tiles, sizes.rows * sizes.tiles
+def _interpolate(out: Any, row: int, q: int, result: Any, targets: Any, spare: Any, sizes: Any) -> None:
+    """out[4 rows, columns] = A m A', of all tiles of a portion."""
+    step, plane = sizes.result_step, row * sizes.out_height * sizes.out_width
     for tile in range(0, sizes.tiles, LANES):
         for k in range(6):
             at = k * step + row * sizes.tiles + tile
@@ -292,27 +345,25 @@ def _interpolate(lines: Any, row: int, result: Any, spare: Any, sizes: Any) -> N
             store(spare, to + 96, y1)
             store(spare, to + 192, y2)
             store(spare, to + 288, y3)
+        table = 3 * (q * sizes.vectors + tile // 4)
         for r in range(4):
             at = 96 * r
             m0, m1, m2 = load(spare, at), load(spare, at + 16), load(spare, at + 32)
             m3, m4, m5 = load(spare, at + 48), load(spare, at + 64), load(spare, at + 80)
             y0, y1, y2, y3 = _made(m0, m1, m2, m3, m4, m5)
             a, b, c, d = woven_low(y0, y2), woven_low(y1, y3), woven_high(y0, y2), woven_high(y1, y3)
-            to = r * length + TILE * tile
-            store(lines, to, woven_low(a, b))
-            store(lines, to + 16, woven_high(a, b))
-            store(lines, to + 32, woven_low(c, d))
-            store(lines, to + 48, woven_high(c, d))
+            to = plane + r * sizes.out_width
+            _put(out, to, r, targets, table, woven_low(a, b))
+            _put(out, to, r, targets, table + 3, woven_high(a, b))
+            _put(out, to, r, targets, table + 6, woven_low(c, d))
+            _put(out, to, r, targets, table + 9, woven_high(c, d))
 
 
 @inlined
-def _put(out: Any, lines: Any, row: int, q: int, count: int, sizes: Any) -> None:
-    """The rows of tiles where they belong, without what lies beyond the result."""
-    line, length = TILE * sizes.across, TILE * sizes.tiles
-    for k in range(count):
-        image, ty = (q + k) // sizes.down, (q + k) % sizes.down
-        for r in range(min(TILE, sizes.out_height - TILE * ty)):
-            to = ((image * sizes.rows + row) * sizes.out_height + TILE * ty + r) * sizes.out_width
-            at = r * length + k * line
-            for j in range(sizes.out_width):
-                out[to + j] = lines[at + j]
+def _put(out: Any, at: int, r: int, targets: Any, k: int, vector: Any) -> None:
+    """A row of four tiles, as far as it is within the result."""
+    if r < targets[k + 1]:
+        if targets[k + 2] == LANES:
+            store(out, at + targets[k], vector)
+        else:
+            store_first(out, at + targets[k], vector, targets[k + 2])

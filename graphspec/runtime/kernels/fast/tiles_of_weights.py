@@ -6,6 +6,7 @@ a product of matrices, the cotangent's tiles by the image's.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,14 +15,11 @@ from graphspec.runtime.kernels.fast.blocks import LANES, add_dots
 from graphspec.runtime.kernels.fast.compiling import compiled, inlined
 from graphspec.runtime.kernels.fast.tiles import (
     POINTS,
-    SEEN,
-    TILE,
     Sizes,
     Tiles,
-    copy_line,
-    cut,
+    copy_rows,
     image_points,
-    tiles,
+    tiles_in_portions,
 )
 from graphspec.runtime.kernels.fast.vectors import (
     add,
@@ -41,56 +39,56 @@ PORTION = 64
 @cache
 def weight_tiles(x: Shape, y: Shape, padding: Pair) -> Tiles | None:
     """The weight adjoint for the cotangent of y; None where it does not pay."""
-    made = tiles(x, y, padding, False)
+    made = tiles_in_portions(x, y, padding, False, PORTION)
     if made is None:
         return None
-    portion = max(1, min(PORTION // made.sizes.across, made.sizes.total))
-    count = -(-portion * made.sizes.across // LANES) * LANES
-    channels, rows = made.sizes.channels, made.sizes.rows
-    shapes = (
-        (POINTS * rows * channels,),
-        (2 * SEEN * TILE * count,),
-        (POINTS * LANES,),
-        (POINTS * channels * count,),
-        (POINTS * rows * count,),
-    )
-    return Tiles(made.sizes._replace(portion=portion, tiles=count), made.offsets, shapes)
+    sums = POINTS * made.sizes.rows * made.sizes.channels
+    return replace(made, shapes=((sums,), *made.shapes[1:]))
 
 
 @compiled
 def tiled_weight_adjoint(
-    out: Any, g: Any, x: Any, sums: Any, lines: Any, spare: Any, image: Any, given: Any, sizes: Sizes
+    out: Any,
+    g: Any,
+    x: Any,
+    sums: Any,
+    lines: Any,
+    spare: Any,
+    image: Any,
+    given: Any,
+    offsets: Any,
+    starts: Any,
+    places: Any,
+    targets: Any,
+    sizes: Sizes,
 ) -> None:
     """out = the weight adjoint for the cotangent g."""
+    plane, given_plane = sizes.height * sizes.width, sizes.out_height * sizes.out_width
     for i in range(sums.size):
         sums[i] = 0
-    for i in range(lines.size):
-        lines[i] = 0
     for q in range(0, sizes.total, sizes.portion):
-        count = min(sizes.portion, sizes.total - q)
-        if count < sizes.portion:  # tiles that are not there have no part in the sums
-            for i in range(lines.size):
-                lines[i] = 0
+        for i in range(lines.size):
+            lines[i] = 0
         for channel in range(sizes.channels):
-            cut(pointer(lines), pointer(x), channel, q, count, sizes)
-            image_points(pointer(image), channel, pointer(lines), pointer(spare), sizes)
-        for row in range(sizes.rows):
-            _cut_cotangent(pointer(lines), pointer(g), row, q, count, sizes)
-            _cotangent_points(pointer(given), row, pointer(lines), pointer(spare), sizes)
+            for k in range(sizes.portion):
+                number, row = places[q + k, 0], places[q + k, 1]
+                at = (number * sizes.channels + channel) * plane
+                to = k * 6 * sizes.line + sizes.left
+                height = sizes.height if number >= 0 else 0
+                copy_rows(pointer(lines), to, sizes.line, pointer(x), at, row, 6, height, sizes.width)
+            image_points(pointer(image), channel, pointer(lines), pointer(starts), pointer(spare), sizes)
+        for i in range(lines.size):
+            lines[i] = 0
+        for line in range(sizes.rows):
+            for k in range(sizes.portion):
+                number, row = places[q + k, 0], places[q + k, 2]
+                at = (number * sizes.rows + line) * given_plane
+                to = k * 6 * sizes.line
+                height, width = sizes.out_height if number >= 0 else 0, sizes.out_width
+                copy_rows(pointer(lines), to, sizes.line, pointer(g), at, row, 4, height, width)
+            _cotangent_points(pointer(given), line, pointer(lines), pointer(starts), pointer(spare), sizes)
         _multiply(pointer(sums), pointer(given), pointer(image), sizes)
     _weight(pointer(out), pointer(sums), sizes)
-
-
-@inlined
-def _cut_cotangent(lines: Any, g: Any, row: int, q: int, count: int, sizes: Any) -> None:
-    """lines[r] = row r of each tile of the cotangent, tiles side by side."""
-    line, length = TILE * sizes.across, TILE * sizes.tiles
-    height, width = sizes.out_height, sizes.out_width
-    for k in range(count):
-        image, ty = (q + k) // sizes.down, (q + k) % sizes.down
-        plane = (image * sizes.rows + row) * height * width
-        for r in range(4):
-            copy_line(lines, r * length + k * line, line, g, plane, TILE * ty + r, 0, height, width)
 
 
 @inlined
@@ -102,13 +100,20 @@ def _powers(g0: Any, g1: Any, g2: Any, g3: Any) -> Any:
 
 
 @inlined
-def _cotangent_points(given: Any, row: int, lines: Any, spare: Any, sizes: Any) -> None:
+def _cotangent_points(given: Any, row: int, lines: Any, starts: Any, spare: Any, sizes: Any) -> None:
     """given[point, row, tile] = A' g A."""
-    length, step = TILE * sizes.tiles, sizes.rows * sizes.tiles
+    step = sizes.result_step
     for tile in range(0, sizes.tiles, LANES):
+        k = tile // 4
+        s0, s1, s2, s3 = starts[k], starts[k + 1], starts[k + 2], starts[k + 3]
         for r in range(4):
-            at = r * length + TILE * tile
-            p, q, s, t = load(lines, at), load(lines, at + 16), load(lines, at + 32), load(lines, at + 48)
+            at = r * sizes.line
+            p, q, s, t = (
+                load(lines, s0 + at),
+                load(lines, s1 + at),
+                load(lines, s2 + at),
+                load(lines, s3 + at),
+            )
             e, f, g, h = evens(p, q), evens(s, t), odds(p, q), odds(s, t)
             z0, z1, z2, z3, z4, z5 = _powers(evens(e, f), evens(g, h), odds(e, f), odds(g, h))
             to = 96 * r
@@ -142,10 +147,10 @@ def _multiply(sums: Any, given: Any, image: Any, sizes: Any) -> None:
     rows, channels, tiles = sizes.rows, sizes.channels, sizes.tiles
     for point in range(36):
         for channel in range(0, channels, 2):
-            right = (point * channels + channel) * tiles
+            right = point * sizes.image_step + channel * tiles
             right_step = tiles if channel + 1 < channels else 0
             for row in range(0, rows, 3):
-                left = (point * rows + row) * tiles
+                left = point * sizes.result_step + row * tiles
                 at = (point * rows + row) * channels + channel
                 add_dots(sums, at, channels, given, left, min(3, rows - row), image, right, right_step, tiles)
 

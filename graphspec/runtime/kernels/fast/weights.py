@@ -84,38 +84,10 @@ def stretches(
 def weight_adjoint(
     out: Any, g: Any, x: Any, sums: Any, source: Any, starts: Any, elements: Any, sizes: Sizes
 ) -> None:
-    """out = the weight adjoint for the cotangent g."""
-    _weight_adjoint(
-        pointer(out),
-        pointer(g),
-        pointer(x),
-        pointer(sums),
-        sums.size,
-        pointer(source),
-        source.size,
-        pointer(starts),
-        starts.size,
-        pointer(elements),
-        elements.size,
-        sizes,
-    )
-
-
-@inlined
-def _weight_adjoint(
-    out: Any,
-    g: Any,
-    x: Any,
-    sums: Any,
-    sums_size: int,
-    source: Any,
-    source_size: int,
-    starts: Any,
-    count: int,
-    elements: Any,
-    column: int,
-    sizes: Any,
-) -> None:
+    """out = the weight adjoint for the cotangent g; all arrays are flat."""
+    sums_size, source_size, count, column = sums.size, source.size, starts.size, elements.size
+    out, g, x, sums = pointer(out), pointer(g), pointer(x), pointer(sums)
+    source, starts, elements = pointer(source), pointer(starts), pointer(elements)
     places, plane = sizes.lines * sizes.places, sizes.height * sizes.width
     step = count * sizes.run_step
     for i in range(source_size):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graphspec.lowering.plugins import op
     from graphspec.model import Model
     from graphspec.notices import GraphSpecWarning, PrecisionWarning
+    from graphspec.profiling.report import ProfileReport
     from graphspec.runtime.kernels import kernel
     from graphspec.step import Step
 
@@ -35,6 +36,7 @@ __all__ = [
     "Model",
     "Op",
     "PrecisionWarning",
+    "ProfileReport",
     "Sample",
     "Step",
     "TensorType",
@@ -58,6 +60,7 @@ _HOME = {
     "Model": "graphspec.model",
     "Op": "graphspec.ir",
     "PrecisionWarning": "graphspec.notices",
+    "ProfileReport": "graphspec.profiling.report",
     "Sample": "graphspec.ir",
     "Step": "graphspec.step",
     "TensorType": "graphspec.ir",

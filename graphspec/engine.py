@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -22,7 +22,7 @@ from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
 from graphspec.lowering.patterns import matches
-from graphspec.optimisations import FAST, FUSE, PUSH, THREADS
+from graphspec.optimisations import ALL, FAST, FUSE, PUSH, THREADS
 from graphspec.requests import Request, span_of
 from graphspec.views import View
 
@@ -105,22 +105,22 @@ class Engine:
         key = (module or self.module, request)
         with self._lock:
             if key not in self._derived:
-                derived = self._derive(*key)
+                derived = self._derive(*key, without=self._without)
                 _remember(self._derived, key, derived)
                 _remember(self._asked, derived, request.of or ())
             return self._derived[key]
 
-    def _derive(self, module: Module, request: Request) -> Derived:
+    def _derive(self, module: Module, request: Request, *, without: Collection[str]) -> Derived:
         if request.kind in ("rows", "columns"):
             from graphspec.jacobian_blocks import derive as derive_block
 
-            return derive_block(module, request, without=self._without)
+            return derive_block(module, request, without=without)
         if request.per_example is None:
-            return compiler.derive(module, request, without=self._without)
+            return compiler.derive(module, request, without=without)
         from graphspec.per_example import derive, find_batch
 
         alone = self._variant(module, {find_batch(module, request): 1})
-        return derive(module, alone, request, without=self._without)
+        return derive(module, alone, request, without=without)
 
     def check(self) -> None:
         """Check what lowering leaves open: gradients in the spec, and the sizes that have numbers."""
@@ -326,6 +326,14 @@ class Engine:
         derived = self.derive(request, module)
         sizes = self._sizes_used(module, derived, bound.env)
         return plan(self.graph(derived), sizes), module, derived
+
+    def plan_as_written(self, request: Request, module: Module, sizes: Sizes) -> Plan:
+        """The plan of a request's program where nothing is optimised, for these sizes of the dims."""
+        from graphspec.runtime.plan import plan
+
+        derived = self._derive(module, request, without=ALL)
+        used = self._sizes_used(module, derived, sizes)
+        return plan(derived.weighed(compiler.simplify(derived.graph, without=ALL), used, ALL), used)
 
     def load_parameters(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, texts
@@ -21,6 +22,7 @@ from graphspec.views import View
 
 if TYPE_CHECKING:
     from graphspec.gradcheck.report import GradcheckReport
+    from graphspec.profiling.report import ProfileReport
     from graphspec.runtime.plan import Plan
 
 #: what is computed of every example, if that is asked for
@@ -478,6 +480,51 @@ class Model:
         request = step_request(self._module, texts(wrt) or (), of, per_example, batch)
         self._engine.derive(request)
         return Step(request, of, backend, self._ready, self._cotangents)
+
+    def profile(
+        self,
+        params: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        wrt: Names | None = None,
+        of: Names | None = None,
+        *,
+        cotangent: Array | Mapping[str, Array] | Literal["ones"] | None = None,
+        per_example: bool | Literal["norms"] = False,
+        batch: str | None = None,
+        calls: int | None = None,
+        seconds: float = 1.0,
+        seed: int = 0,
+        backend: str | None = None,
+    ) -> ProfileReport:
+        """Where the time of a compiled step goes (see `compile`), by line of the spec, by node and by kernel.
+
+        It is called, and run with a look at the clock after each node, `calls` times each, or as often as
+        takes about so many `seconds`.  The report prints as tables; without `wrt` it is about values.  With
+        `per_example` it is about the gradient of every example, or `"norms"` of them.
+        """
+        from graphspec.profiling import profile
+
+        if wrt is None:
+            request = Request(texts(of))
+        else:
+            form: Form = "norms" if per_example == "norms" else "gradients" if per_example else None
+            request = self._request(of, wrt, cotangent, False, per_example=form, batch=batch)
+        request = replace(request, updates=request.per_example is None)
+        given = self._given(request, params, inputs)
+        there = {name: array for name, array in given.items() if name not in params}
+        weights = self._cotangents(of, cotangent)
+        extra = {cotangent_of(name): array for name, array in weights.items()}
+        step = Step(request, of, backend, self._ready, self._cotangents)
+        return profile(
+            self._engine,
+            request,
+            {**given, **extra},
+            lambda: step(params, there, cotangent=weights or None, seed=seed),
+            calls=calls,
+            seconds=seconds,
+            seed=seed,
+            backend=backend or backend_of(given),
+        )
 
     def emit(
         self,

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from graphspec.cli.bench import bench
 from graphspec.cli.checks import gradcheck
 from graphspec.cli.compute import forward, grad, init
 from graphspec.cli.emit import emit
@@ -26,7 +27,7 @@ from graphspec.cli.show import show
 #: the exit status of a bug: EX_SOFTWARE of sysexits.h
 BUG = 70
 
-for command in (check, show, forward, grad, jacobian, gradcheck, emit, init, fmt, explain, ops):
+for command in (check, show, forward, grad, jacobian, gradcheck, bench, emit, init, fmt, explain, ops):
     app.command()(command)
 
 

@@ -46,6 +46,39 @@ ARRAY: Schema = {
     "max": "number | null",
 }
 
+SPREAD: dict[str, Schema] = {
+    "median": "number: seconds",
+    "low": "number: seconds, which a quarter of them took less than",
+    "high": "number: seconds, which a quarter of them took more than",
+    "count": "integer",
+}
+PLACE: dict[str, Schema] = {
+    "file": "string",
+    "line": "integer",
+    "text": "string: the call or expression",
+}
+TALLY: dict[str, Schema] = {
+    "seconds": "number",
+    "flops": "integer: multiplications and additions of products and convolutions, by their definitions",
+    "bytes": "integer: of operands and results",
+    "least_seconds": "number: what the limits allow",
+    "limit": "string: products, memory or, where there is so little to do that they take longer, calls",
+    "share": "number | null: the part of the seconds that the limit explains; null of views",
+}
+LIMITS: dict[str, Schema] = {
+    "threads": "integer: those that were measured together",
+    "products": {"*": "number: FLOPs a second, by dtype"},
+    "memory": "number: bytes a second, read and written, in no cache",
+    "copies": {"*": "number: the same, by how many bytes one copy reads and writes"},
+    "call": "number: seconds of a call that does nothing",
+}
+WORK: dict[str, Schema] = {
+    "steps": "integer: without views",
+    "flops": "integer",
+    "intermediates": "integer: bytes of all values that are no results, and of working storage",
+    "arena": "integer: bytes that they lie in",
+}
+
 DOCUMENT: dict[str, Schema] = {
     "schema_version": "integer",
     "command": "string",
@@ -136,6 +169,50 @@ RESULTS: dict[str, dict[str, Schema]] = {
                 "verdict": "string: right, wrong, kink, too small, surrogate or unknown",
             }
         ],
+    },
+    "bench": {
+        "of": ["string: the values, or what is differentiated"],
+        "wrt": ["string: by what; none where only values are computed"],
+        "per_example": "string | null: gradients or norms",
+        "sizes": {"*": "integer: by dim"},
+        "backend": "string",
+        "threads": "integer: how many a call uses at most",
+        "in_pieces": "boolean: whether these threads share the batch; nodes are timed in one thread then",
+        "call": {
+            **SPREAD,
+            "least_seconds": "number: what this machine needs at least",
+            "share": "number: of what this machine can do",
+        },
+        "run": {
+            **SPREAD,
+            "attributed": "number: seconds of all nodes, from runs that look at the clock",
+            "waited": "number: the part of the runs in which other work had the processor",
+        },
+        "lines": [
+            {
+                "places": [PLACE],
+                "steps": "integer",
+                **TALLY,
+                "forward_seconds": "number",
+                "backward_seconds": "number: what only gradients need",
+            }
+        ],
+        "nodes": [
+            {
+                "names": ["string: often none"],
+                "inside": "string | null: of a node without a name, the value that it is a part of",
+                "op": "string",
+                "members": ["string: the ops that it does in one, where it does several"],
+                "places": [PLACE],
+                "direction": "string: forward or backward",
+                "types": ["string: one for each result"],
+                **TALLY,
+            }
+        ],
+        "kernels": [{"op": "string", "members": ["string"], "steps": "integer", **TALLY}],
+        "limits": {"nodes": LIMITS, "call": LIMITS},
+        "ran": WORK,
+        "written": WORK,
     },
     "emit": {"program": "string"},
     "init": {"seed": "integer", "parameters": {"*": ARRAY}},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from graphspec.cli.progress import LifeSign
+from graphspec.tables import aligned
 
 if TYPE_CHECKING:
     from graphspec.diagnostics import Diagnostic, GraphSpecError
@@ -57,6 +58,10 @@ class Report:
             sys.stderr.write(f"{gap}{text}\n")
             self._shown = text
 
+    def be_still(self) -> None:
+        """Show no more signs of life: they would disturb what is measured."""
+        self._life.close()
+
     def fail(self, error: GraphSpecError) -> None:
         """Tell a mistake, and end the command with its status."""
         for diagnostic in error.diagnostics:
@@ -75,13 +80,8 @@ class Report:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
         """Aligned columns, those of `right` to the right."""
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        for row in (header, *rows):
-            cells = [
-                cell.rjust(width) if i in right else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            self.line("  ".join(cells))
+        for line in aligned([header, *rows], right):
+            self.line(line)
 
     def arrays(self, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """A table of arrays; returns its facts by name, for the document."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from graphspec.diagnostics import Diagnostic
+from graphspec.tables import aligned
 
 Verdict: TypeAlias = Literal["right", "wrong", "kink", "too small", "surrogate", "unknown"]
 
@@ -70,11 +70,5 @@ class GradcheckReport:
     def __str__(self) -> str:
         from graphspec.diagnostics.render import render_text
 
-        table = _columns([self.header, *(row.cells for row in self.rows)])
+        table = "\n".join(aligned([self.header, *(row.cells for row in self.rows)]))
         return "\n\n".join([table, *map(render_text, self.diagnostics)])
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from graphspec.ir import DType, Op, Size, TensorType
+from graphspec.ir import DType, Op, Origin, Size, TensorType
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One op of a group; its inputs are operands of the group, then results of earlier members."""
+    """One op of a group; its inputs are operands of the group, then results of earlier members.
+
+    `name` and `origin` are those of the value that it was, for who looks at the group; one that is worked out
+    a second time has none.
+    """
 
     op: Op
     inputs: tuple[int, ...]
+    name: str = field(default="", compare=False)
+    origin: Origin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,7 +75,7 @@ class Fused(Op):
         return known[len(inputs) :]
 
     def at(self, env: Mapping[str, int]) -> Fused:
-        return replace(self, members=tuple(Member(m.op.at(env), m.inputs) for m in self.members))
+        return replace(self, members=tuple(replace(m, op=m.op.at(env)) for m in self.members))
 
     def scratch(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if not self.is_compiled:

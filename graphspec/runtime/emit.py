@@ -53,12 +53,14 @@ class Program:
     loops: dict[str, str]
 
 
-def emit(plan: Plan, backend: str = "numpy", *, watched: bool = False) -> Program:
+def emit(plan: Plan, backend: str = "numpy", *, watched: bool = False, timed: bool = False) -> Program:
     """The program of a plan.  Its text is the same for the same graph, whenever the graph was made.
 
     A watched program calls `kernels.watch(i, operands, results)` after its step i, and also after views.
+    A timed one calls `kernels._clock(i)` after each step i that does something, and `kernels._clock(-1)`
+    before the first.
     """
-    return _Emitter(plan, backend, watched).emit()
+    return _Emitter(plan, backend, watched, timed).emit()
 
 
 @dataclass(eq=False)
@@ -79,10 +81,11 @@ class _Part:
 
 
 class _Emitter:
-    def __init__(self, plan: Plan, backend: str, watched: bool) -> None:
+    def __init__(self, plan: Plan, backend: str, watched: bool, timed: bool) -> None:
         self.plan = plan
         self.backend = backend
         self.watched = watched
+        self.timed = timed
         self.namer = Namer()
         self.kernels: dict[str, None] = {}
         self.loops: dict[str, str] = {}
@@ -101,17 +104,22 @@ class _Emitter:
         return self.parts[-1]
 
     def emit(self) -> Program:
+        if self.timed:
+            self.line("kernels._clock(-1)", None)
         for i, step in enumerate(self.plan.steps):
             if self.part.steps >= PART_LINES and not self.plan.cuts:
                 self.parts.append(_Part())
                 self.place = None
             self.pause(i)
+            before = len(self.part.lines)
             self.step(step)
             if self.watched:
                 self.watch(i, step)
             for name in step.copies:
                 value, _ = self.plan.results[name]
                 self.copy(name, self.read(value), step.node)
+            if self.timed and len(self.part.lines) > before:
+                self.line(f"kernels._clock({i})", None)
         self.pause(len(self.plan.steps))
         self.place = None
         for name, (value, is_copy) in self.plan.results.items():

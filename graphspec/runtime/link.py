@@ -26,13 +26,22 @@ class Linked:
     """A linked plan: `bind(arena, xp)` gives `run`, which takes the inputs and gives the results in the order
     of the plan.
 
-    Where `empty` is given, it makes the arrays of the results.
+    Where `empty` is given, it makes the arrays of the results.  A `clock` is called with -1 at the start, and
+    with the number of each step after it.
     """
 
-    def __init__(self, plan: Plan, backend: str, *, empty: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        backend: str,
+        *,
+        empty: Callable[..., Any] | None = None,
+        clock: Callable[[int], None] | None = None,
+    ) -> None:
         self.plan = plan
         self.backend = backend
         self.empty = empty
+        self.clock = clock
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def bind(self, arena: Any, xp: Any) -> Run:
@@ -71,10 +80,16 @@ class _Binding:
             self.is_live(value)
         self.copied = {name: len(self.live) + i for i, name in enumerate(plan.results)}
         self.live += [None] * len(self.copied)
-        for step in plan.steps:
+        clock = linked.clock
+        if clock is not None:
+            self.add(partial(clock, -1), None)
+        for i, step in enumerate(plan.steps):
+            before = len(self.calls)
             self.step(step)
             for name in step.copies:
                 self.copy(name, step.node)
+            if clock is not None and len(self.calls) > before:
+                self.add(partial(clock, i), None)
         made_after = {name for step in plan.steps for name in step.copies}
         for name, (_, is_copy) in plan.results.items():
             if is_copy and name not in made_after:

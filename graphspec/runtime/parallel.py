@@ -86,6 +86,11 @@ class ParallelProgram:
         self._pool = Pool(nbytes(type) for type in self._types.values())
 
     @property
+    def threads(self) -> int:
+        """How many threads work on pieces."""
+        return len(self._parts)
+
+    @property
     def arena_bytes(self) -> int:
         """Working memory of all threads."""
         return sum(program.plan.arena_bytes for program in (*self._parts, self._once))

@@ -36,6 +36,8 @@ from graphspec.runtime.plan import Plan, Stages, plan
 Run = Callable[..., tuple[Any, ...]]
 #: called after each step of `Program.plan` with its number, its operands (arrays and numbers), its results
 Watch = Callable[[int, tuple[Any, ...], tuple[Any, ...]], None]
+#: called with -1 before the first step of `Program.plan`, and with the number of each step that did something
+Clock = Callable[[int], None]
 
 _NUMBER = itertools.count(1)
 
@@ -53,7 +55,8 @@ class Program:
 
     A call takes the arrays of `inputs`, of exactly these types (see `runtime.arguments`), and gives new
     arrays, by the names of the graph's outputs.  Raises GraphSpecError where the sizes need more than
-    may be taken at once (see `runtime.memory`).  `watch` sees every step.
+    may be taken at once (see `runtime.memory`).  `watch` sees every step, none of which is fast or overwrites
+    anything then; a `clock` hears of every step and changes none.
 
     With `fuse`, elementwise ops and reductions are done together (see `runtime.fusing`).
     A `fast` program uses compiled kernels (see `runtime.fast`).
@@ -67,6 +70,7 @@ class Program:
         backend: str = "numpy",
         *,
         watch: Watch | None = None,
+        clock: Clock | None = None,
         stages: Stages | None = None,
         fuse: bool = False,
         fast: bool = False,
@@ -99,11 +103,12 @@ class Program:
         self._file = f"<graphspec program {next(_NUMBER)}>"
         self._linked: Linked | None = None
         self._watch = watch
+        self._clock = clock
         #: the memory of large results; of others, and on a device, the array library does that itself
         self.pool = Pool(self.plan.own_bytes if backend == "numpy" else ())
         if len(self.plan.steps) > LONG and watch is None and stages is None:
             empty = self.pool.empty if backend == "numpy" else None
-            self._linked = Linked(self.plan, backend, empty=empty)
+            self._linked = Linked(self.plan, backend, empty=empty, clock=clock)
         #: does the work instead, in several threads (see `runtime.parallel`)
         self.parallel: Parallel | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
@@ -118,14 +123,18 @@ class Program:
         """What gives a run on an arena, `bind(arena, xp)`: linked, or defined by the text of the program."""
         if self._linked is not None:
             return self._linked.bind
-        program = emit(self.plan, self.backend.name, watched=self._watch is not None)
+        program = emit(
+            self.plan, self.backend.name, watched=self._watch is not None, timed=self._clock is not None
+        )
         self._nodes = program.nodes
         found = {name: find_kernel(name, self.backend.name, fast=self.fast) for name in program.kernels}
         if program.loops:
             from graphspec.runtime.compiled import compiled
 
             found |= {name: compiled(text) for text, name in program.loops.items()}
-        kernels = SimpleNamespace(**found, watch=self._watch, empty_result=self.pool.empty)
+        kernels = SimpleNamespace(
+            **found, watch=self._watch, _clock=self._clock, empty_result=self.pool.empty
+        )
         namespace: dict[str, Any] = {"__name__": "graphspec_program"}
         exec(compile(program.text, self._file, "exec"), namespace)
         # tracebacks show lines of the program; the entry goes when the program does

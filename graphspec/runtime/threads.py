@@ -22,8 +22,12 @@ def count_threads() -> int:
     if asked.isdigit():
         return max(1, int(asked))
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    of_blas = [library.num_threads for library in _libraries()]
-    return min([allowed, *of_blas]) if of_blas else 1
+    return min(allowed, count_blas_threads())
+
+
+def count_blas_threads() -> int:
+    """How many threads the BLAS uses for products that are large enough."""
+    return min((library.num_threads for library in _libraries()), default=1)
 
 
 def run_together(tasks: Sequence[Task]) -> list[Any]:

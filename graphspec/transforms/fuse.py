@@ -365,7 +365,11 @@ class _Fuser:
             members.append(Member(along, ()))
             place[value] = len(operands) + len(members) - 1
         for node in group.nodes:
-            members.append(Member(node.op, tuple(place[v] for v in node.inputs)))
+            is_first = self.of_group[node] is group
+            name, origin = (
+                (self.graph.labels.get(node.values[0], ""), node.origin) if is_first else ("", None)
+            )
+            members.append(Member(node.op, tuple(place[v] for v in node.inputs), name, origin))
             place[node.values[0]] = len(operands) + len(members) - 1
         nodes = [n for n in group.nodes if self.of_group[n] is group and n.values[0] in leaving]
         results = [place[n.values[0]] - len(operands) for n in nodes]

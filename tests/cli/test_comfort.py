@@ -104,6 +104,7 @@ def completed(*words: str) -> list[str]:
         (["grad", "specs/lenet.gspec", "--wrt", "fc1.w"], ["fc1.weight"]),
         (["grad", "specs/lenet.gspec", "--wrt", "image,fc2.b"], ["image,fc2.bias"]),
         (["gradcheck", "specs/lenet.gspec", "--wrt", "fc1.w"], ["fc1.weight"]),
+        (["bench", "specs/lenet.gspec", "--wrt", "fc1.w"], ["fc1.weight"]),
         (["grad", "specs/wgan_gp.gspec", "--of", "generator"], ["generator_loss"]),
         (["forward", "specs/siamese.gspec", "--set", "wi"], ["width="]),
         (["grad", "specs/siamese.gspec", "--set", "depth=1", "--wrt", "enc.stage.1"], []),

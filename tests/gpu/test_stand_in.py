@@ -14,7 +14,7 @@ import graphspec as gs
 from graphspec import testing
 from graphspec.diagnostics import GraphSpecError
 from graphspec.ir import OPS, DType, Graph, Sample
-from graphspec.runtime import backends
+from graphspec.runtime import backends, limits
 from graphspec.runtime.kernels.indexing_on_device import Notes
 from graphspec.runtime.parameters import read_arrays
 from graphspec.runtime.program import Program
@@ -52,6 +52,23 @@ def test_the_stand_in_refuses_what_waits(device: ModuleType) -> None:
             look(x)
     with waiting():
         assert int(x[2]) == 2
+
+
+def test_a_profile_waits_for_the_device_after_each_step(
+    device: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ENOUGH", 0.0)
+    monkeypatch.setattr(limits, "SIZES", (16,))
+    monkeypatch.setattr(limits, "COPIES", (1 << 12, 1 << 14))
+    model = gs.loads(
+        "gspec 1\ndim N = 3\ninput x: f32[N, 2] ~ normal()\n"
+        "h = x -> linear(4) as fc -> tanh\nloss s = mean(h ** 2)\n"
+    )
+    params, inputs = model.init(backend="cupy"), model.draw(backend="cupy")
+    with waiting():
+        report = model.profile(params, inputs, "@params", calls=2)
+    assert (report.backend, report.threads, report.in_pieces) == ("cupy", 1, False)
+    assert {node.op for node in report.nodes} >= {"matmul", "tanh"}
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -39,6 +39,7 @@ from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.pipeline import optimise, passes_without
 from graphspec.transforms.push_selections import push_selections
+from graphspec.transforms.simplify import simplify as simplify_graph
 from graphspec.transforms.simplify_adjoints import simplify_adjoints
 from graphspec.transforms.straighten import straighten
 from graphspec.transforms.unpack_products import unpack_products
@@ -173,7 +174,7 @@ def assemble(
         def unpack(graph: Graph) -> Graph:
             return unpack_products(graph, sizes) if fast else graph
 
-        graph = optimise(graph, check, (unpack, straighten))
+        graph = optimise(graph, check, (unpack, simplify_graph, straighten))
     program = Program(graph, sizes, backend, fuse=fuse, fast=fast, check=check)
     if threads_from < math.inf:
         from graphspec.runtime.parallel import use_threads

@@ -259,11 +259,12 @@ class _Fuser:
 
     def pays(self, group: _Group) -> bool:
         """Whether a group is worth a loop: array libraries repeat small operands one short run at a time."""
-        if len(group.nodes) > 1:
-            return True
+        if len(group.nodes) > 1 or not self.style.is_compiled:
+            return len(group.nodes) > 1
         node = group.nodes[0]
         shapes = [self.shape(v) for v in node.inputs]
-        return self.style.is_compiled and any(prod(s) != 1 and s != group.domain for s in shapes)
+        is_broadcast = any(prod(s) != 1 and s != group.domain for s in shapes)
+        return is_broadcast or bool(node.op.kernel)  # a kernel takes several array calls
 
     # --- the new graph ---
 

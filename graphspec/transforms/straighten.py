@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphspec.ir import Graph, Node, TypeRuleError, Value, apply, rebuild
+from graphspec.ir import Graph, Node, Size, TypeRuleError, Value, apply, rebuild
 from graphspec.ops.reduction import Max, Min, Sum
-from graphspec.ops.shape import Reshape
+from graphspec.ops.shape import Reshape, Transpose
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.merge_equal import merge_equal
 from graphspec.transforms.simplify_shapes import reshape_of_reshape
@@ -29,6 +29,8 @@ class _Rule:
         op = node.op
         if isinstance(op, Reshape):
             return reshape_of_reshape(node, inputs)
+        if isinstance(op, Transpose) and _keeps_order(op.axes, inputs[0].shape):
+            return apply(Reshape(node.types[0].shape), *inputs)
         if isinstance(op, Sum | Max | Min) and not op.keepdims and 0 < len(op.axis) < len(inputs[0].shape):
             kept = apply(replace(op, keepdims=True), *inputs)
             return apply(Reshape(node.types[0].shape), kept)
@@ -53,7 +55,11 @@ def _with_leading_axes(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ..
 
 
 def _before_reshape(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """op(reshape(x), reshape(y), z) as reshape(op(x, y, reshape(z))), for operands of one size or numbers."""
+    """op(reshape(x), reshape(y), z) as reshape(op(x, y, reshape(z))).
+
+    Operands are of one size, or numbers; smaller ones, which are broadcast, where the reshape only moves axes
+    of size 1.
+    """
     shape = node.types[0].shape
     source = next((v.node.inputs[0] for v in inputs if _is_computed(v) and v.shape == shape), None)
     if source is None:
@@ -63,7 +69,10 @@ def _before_reshape(node: Node, inputs: tuple[Value, ...]) -> Value | None:
         if not value.shape:
             made.append(value)
         elif value.shape != shape:
-            return None
+            moved = _with_axes_of(source.shape, shape, value.shape)
+            if moved is None:
+                return None
+            made.append(value if moved == value.shape else apply(Reshape(moved), value))
         elif isinstance(value.node.op, Reshape) and value.node.inputs[0].shape == source.shape:
             made.append(value.node.inputs[0])
         else:
@@ -73,6 +82,27 @@ def _before_reshape(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     except TypeRuleError:  # an op that knows its shape
         return None
     return apply(Reshape(shape), result)
+
+
+def _with_axes_of(
+    source: tuple[Size, ...], shape: tuple[Size, ...], small: tuple[Size, ...]
+) -> tuple[Size, ...] | None:
+    """The shape of a small operand of `shape` beside one of `source`, which differs by axes of size 1."""
+    if _without_ones(source) != _without_ones(shape):
+        return None
+    wide = (1,) * (len(shape) - len(small)) + small
+    sizes = iter([own for own, size in zip(wide, shape, strict=True) if size != 1])
+    return tuple(1 if size == 1 else next(sizes) for size in source)
+
+
+def _without_ones(shape: tuple[Size, ...]) -> list[Size]:
+    return [size for size in shape if size != 1]
+
+
+def _keeps_order(axes: tuple[int, ...], shape: tuple[Size, ...]) -> bool:
+    """Whether a transposition only moves axes of size 1."""
+    moved = [axis for axis in axes if shape[axis] != 1]
+    return moved == sorted(moved)
 
 
 def _is_computed(value: Value) -> bool:

@@ -5,8 +5,9 @@ product * at each of the 36 points is one of matrices, channels by tiles.  Tiles
 a portion of them, all their points included, stays in the cache.
 Source: Winograd (1980), Arithmetic complexity of computations; Lavin & Gray (2015), arXiv:1509.09308.
 
-In single precision the result is off by about 20 times the rounding of a plain sum: 1e-5 of the largest
-element.
+In single precision the result is off by some ten times the rounding of a plain sum: by 5e-6 of the largest
+element with 64 channels, 1.3e-5 with 256; the weight adjoint by 3e-6.  What is not finite spreads over its
+tile.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from graphspec.diagnostics.catalogue.plugins import op_name_taken
 from graphspec.ir import Op, TensorType
 
 KERNELS: dict[tuple[str, str], Callable[..., None]] = {}
-#: of kernels that need other working storage than the op's `scratch` says: the types, for op and operands
-SCRATCH: dict[tuple[str, str], Callable[..., tuple[TensorType, ...]]] = {}
+#: of "fast" kernels that need other working storage than the op's `scratch` says: its types
+SCRATCH: dict[str, Callable[..., tuple[TensorType, ...]]] = {}
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -25,7 +25,8 @@ def kernel(
 ) -> Callable[[F], F]:
     """Register a kernel for "numpy", for "cupy", or ("common") for both; "fast" is numpy with a compiler.
 
-    `scratch(op, *operand types)` gives the types of its working storage, where the op's own will not do.
+    `scratch(op, *operand types)` gives the types of the working storage of a "fast" kernel, where those that
+    the op says will not do.
 
     The same function may be registered again (a cell of a notebook); another one may not take its name.
     """
@@ -37,7 +38,8 @@ def kernel(
                 raise GraphSpecError(op_name_taken(name, "the kernel", function.__module__, holder))
         KERNELS[name, backend] = function
         if scratch is not None:
-            SCRATCH[name, backend] = scratch
+            assert backend == "fast", "the plan of other backends asks the op"
+            SCRATCH[name] = scratch
         return function
 
     return register
@@ -58,7 +60,7 @@ def find_kernel(name: str, backend: str, *, fast: bool = False) -> Callable[...,
 
 def find_scratch(op: Op, operands: Sequence[TensorType], *, fast: bool = False) -> tuple[TensorType, ...]:
     """The working storage of an op: what its kernel asks for, else what the op says."""
-    own = SCRATCH.get((op.kernel, "fast")) if fast and op.kernel else None
+    own = SCRATCH.get(op.kernel) if fast and op.kernel else None
     return own(op, *operands) if own else op.scratch(*operands)
 
 

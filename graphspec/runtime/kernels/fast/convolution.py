@@ -16,8 +16,9 @@ from graphspec.runtime.kernels import convolution_on_cpu as common
 from graphspec.runtime.kernels.fast.compiling import is_compiled, is_compiled_for, plain, written
 from graphspec.runtime.kernels.fast.direct import slide
 from graphspec.runtime.kernels.fast.sliding import Slide, adjoint_slide, forward_slide
-from graphspec.runtime.kernels.fast.tiles import Tiles, tiled_convolution, tiles
+from graphspec.runtime.kernels.fast.tiles import tiled_convolution
 from graphspec.runtime.kernels.fast.tiles_of_weights import tiled_weight_adjoint, weight_tiles
+from graphspec.runtime.kernels.fast.tiling import Tiles, tiles
 from graphspec.runtime.kernels.fast.weights import Stretches, stretches, weight_adjoint
 from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.storage import carve, elements

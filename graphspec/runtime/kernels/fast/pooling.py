@@ -9,19 +9,13 @@ from typing import Any
 
 from graphspec.runtime.kernels import pooling as common
 from graphspec.runtime.kernels.fast.compiling import compiled, inlined, is_compiled_for, plain, written
-from graphspec.runtime.kernels.fast.vectors import (
-    evens,
-    lanes_in,
-    load_first,
-    odds,
-    pointer,
-    store,
-    store_first,
-    where_less,
-    woven_high,
-    woven_low,
-    zeros_like,
+from graphspec.runtime.kernels.fast.two_by_two import (
+    gather_two_by_two,
+    max_two_by_two,
+    scatter_two_by_two,
+    sum_two_by_two,
 )
+from graphspec.runtime.kernels.fast.vectors import pointer
 from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.windows import Pair
 
@@ -112,18 +106,6 @@ def _sum(out: Any, x: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilat
     _over_windows(False, pointer(out), pointer(x), out.shape[0], out.shape[1:], x.shape[1:], *windows)
 
 
-@compiled
-def _max_two_by_two(out: Any, x: Any) -> None:
-    for plane in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            for j in range(out.shape[2]):
-                a, b = x[plane, 2 * i, 2 * j], x[plane, 2 * i, 2 * j + 1]
-                c, d = x[plane, 2 * i + 1, 2 * j], x[plane, 2 * i + 1, 2 * j + 1]
-                a = b if (b > a) | (b != b) else a
-                c = d if (d > c) | (d != d) else c
-                out[plane, i, j] = c if (c > a) | (c != c) else a
-
-
 @inlined
 def _winner(
     x: Any, plane: int, i: int, j: int, y: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
@@ -151,59 +133,6 @@ def _scatter(
                 row, column = _winner(x, plane, i, j, y, kernel_size, stride, padding, dilation)
                 if row >= 0:
                     out[plane, row, column] += g[plane, i, j]
-
-
-@compiled
-def _scatter_two_by_two(out: Any, g: Any, x: Any, y: Any) -> None:
-    """In vectors, as branches could not be foreseen: what an element does not win is left to the next."""
-    planes, height, width = out.shape
-    rows, columns = y.shape[1:]
-    out, g, x, y = pointer(out), pointer(g), pointer(x), pointer(y)
-    lanes, none = lanes_in(x), zeros_like(x)
-    for plane in range(planes):
-        for i in range(rows):
-            for j in range(0, columns, lanes):
-                count = min(lanes, columns - j)
-                given = (plane * rows + i) * columns + j
-                best, left = load_first(y, given, count), load_first(g, given, count)
-                upper = (plane * height + 2 * i) * width + 2 * j
-                a, b = _pairs(x, upper, 2 * count)
-                c, d = _pairs(x, upper + width, 2 * count)
-                at_a, left = where_less(a, best, none, left), where_less(a, best, left, none)
-                at_b, left = where_less(b, best, none, left), where_less(b, best, left, none)
-                at_c, left = where_less(c, best, none, left), where_less(c, best, left, none)
-                at_d = where_less(d, best, none, left)
-                _put_pairs(out, upper, at_a, at_b, 2 * count)
-                _put_pairs(out, upper + width, at_c, at_d, 2 * count)
-            for row in range(2 * i, 2 * i + 2):
-                for j in range(2 * columns, width):
-                    out[(plane * height + row) * width + j] = 0
-        for k in range((plane * height + 2 * rows) * width, (plane + 1) * height * width):
-            out[k] = 0
-
-
-@inlined
-def _pairs(x: Any, at: int, count: int) -> Any:
-    """The first and the second elements of pairs."""
-    lanes = lanes_in(x)
-    p, q = load_first(x, at, count), load_first(x, at + lanes, count - lanes)
-    return evens(p, q), odds(p, q)
-
-
-@inlined
-def _put_pairs(out: Any, at: int, left: Any, right: Any, count: int) -> None:
-    """The inverse of `_pairs`."""
-    lanes = lanes_in(out)
-    _put(out, at, woven_low(left, right), count)
-    _put(out, at + lanes, woven_high(left, right), count - lanes)
-
-
-@inlined
-def _put(out: Any, at: int, vector: Any, count: int) -> None:
-    if count >= lanes_in(out):
-        store(out, at, vector)
-    elif count > 0:
-        store_first(out, at, vector, count)
 
 
 @compiled
@@ -254,7 +183,7 @@ def max_pool2d(
     if not is_compiled_for(x):
         common.max_pool2d(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
     elif _is_two_by_two(x.shape[-2:], out.shape[-2:], kernel_size, stride, padding, dilation):
-        _max_two_by_two(_planes(written(out)), _planes(x))
+        max_two_by_two(_planes(written(out)), _planes(x))
     else:
         _max(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
 
@@ -276,7 +205,7 @@ def max_pool2d_scatter(
     if not is_compiled_for(x):
         common.max_pool2d_scatter(xp, out, g, x, y, kernel_size, stride, padding, dilation, ceil_mode)
     elif _is_two_by_two(x.shape[-2:], y.shape[-2:], kernel_size, stride, padding, dilation):
-        _scatter_two_by_two(_planes(written(out)), _planes(g), _planes(x), _planes(y))
+        scatter_two_by_two(_planes(written(out)), _planes(g), _planes(x), _planes(y))
     else:
         planes = _planes(written(out)), _planes(g), _planes(x), _planes(y)
         _scatter(*planes, kernel_size, stride, padding, dilation)
@@ -298,6 +227,8 @@ def max_pool2d_gather(
     """out of each window = v at the first greatest element of the window."""
     if not is_compiled_for(x):
         common.max_pool2d_gather(xp, out, v, x, y, kernel_size, stride, padding, dilation, ceil_mode)
+    elif _is_two_by_two(x.shape[-2:], y.shape[-2:], kernel_size, stride, padding, dilation):
+        gather_two_by_two(_planes(written(out)), _planes(v), _planes(x), _planes(y))
     else:
         planes = _planes(written(out)), _planes(v), _planes(x), _planes(y)
         _gather(*planes, kernel_size, stride, padding, dilation)
@@ -317,6 +248,8 @@ def window_sum(
     """out = the sum of the elements of each window."""
     if not is_compiled_for(x):
         common.window_sum(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
+    elif _is_two_by_two(x.shape[-2:], out.shape[-2:], kernel_size, stride, padding, dilation):
+        sum_two_by_two(_planes(written(out)), _planes(x))
     else:
         _sum(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
 

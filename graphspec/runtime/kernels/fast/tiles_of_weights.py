@@ -14,15 +14,12 @@ from graphspec.ops.portions import Pair, Shape
 from graphspec.runtime.kernels.fast.blocks import LANES, add_dots
 from graphspec.runtime.kernels.fast.compiling import compiled, inlined
 from graphspec.runtime.kernels.fast.tiles import (
-    POINTS,
-    Sizes,
-    Tiles,
     copy_rows,
     image_points,
     load_six,
     store_six,
-    tiles_in_portions,
 )
+from graphspec.runtime.kernels.fast.tiling import POINTS, Sizes, Tiles, tiles_in_portions
 from graphspec.runtime.kernels.fast.vectors import (
     add,
     evens,

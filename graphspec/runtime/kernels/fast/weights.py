@@ -102,24 +102,16 @@ def weight_adjoint(
                 for first in range(0, sizes.run, lanes_in(source)):
                     at, base = number * sizes.run_step + first, starts[number] + first
                     for row in range(0, sizes.rows, ROWS):
-                        rows, to, cotangent = (
-                            min(ROWS, sizes.rows - row),
-                            at + row * step,
-                            given + row * places,
-                        )
+                        rows = min(ROWS, sizes.rows - row)
                         add_products(
-                            sums, to, step, rows, g, cotangent, places, source, base, *_windows(sizes)
+                            *(sums, at + row * step, step, rows, g, given + row * places, places),
+                            *(source, base, sizes.lines, sizes.places, sizes.line_step, sizes.place_step),
                         )
         made = group * sizes.rows * column
         for row in range(sizes.rows):
             for i in range(column):
                 at = row * step + i // sizes.run * sizes.run_step + i % sizes.run
                 out[made + row * column + elements[i]] = sums[at]
-
-
-@inlined
-def _windows(sizes: Any) -> Any:
-    return sizes.lines, sizes.places, sizes.line_step, sizes.place_step
 
 
 @inlined

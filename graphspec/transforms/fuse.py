@@ -279,10 +279,9 @@ class _Fuser:
         for node in order:
             own = of_group.get(node)
             if own is None:
-                inputs = tuple(map(rewriter, node.inputs))
-                if inputs != node.inputs:
+                if node.inputs:  # made anew also where they have not changed: by age nodes are run
                     with made_at(node.origin):
-                        made = with_inputs(node, inputs).values
+                        made = with_inputs(node, tuple(map(rewriter, node.inputs))).values
                     rewriter.mapping.update(zip(node.values, made, strict=True))
             elif last.get(node) is own:
                 self.replace(own, leaving, rewriter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphspec.ir import Graph, Node, Size, TypeRuleError, Value, apply, rebuild
+from graphspec.ir import Graph, Node, Size, TypeRuleError, Value, apply, rebuild, with_inputs
 from graphspec.ops.reduction import Max, Min, Sum
 from graphspec.ops.shape import Reshape, Transpose
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
@@ -25,7 +25,7 @@ def straighten(graph: Graph) -> Graph:
 
 
 class _Rule:
-    def __call__(self, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    def __call__(self, node: Node, inputs: tuple[Value, ...]) -> Value | tuple[Value, ...] | None:
         op = node.op
         if isinstance(op, Reshape):
             return reshape_of_reshape(node, inputs)
@@ -36,8 +36,10 @@ class _Rule:
             return apply(Reshape(node.types[0].shape), kept)
         if op.is_elementwise and len(node.values) == 1 and node.types[0].shape:
             wide = _with_leading_axes(node, inputs)
-            return _before_reshape(node, wide) or (apply(op, *wide) if wide != inputs else None)
-        return None
+            moved = _before_reshape(node, wide)
+            return moved or with_inputs(node, wide).values
+        # all nodes are made anew: by age they are run
+        return with_inputs(node, inputs).values if inputs else None
 
 
 def _with_leading_axes(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:

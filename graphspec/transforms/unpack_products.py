@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from graphspec.ir import Graph, Node, Size, Value, apply, evaluate, rebuild
+from graphspec.ir import Graph, Node, Size, Value, apply, evaluate, rebuild, with_inputs
 from graphspec.ops.comparison import Equal, where
 from graphspec.ops.construction import Arange
 from graphspec.ops.contraction import Matmul
@@ -33,7 +33,13 @@ def unpack_products(graph: Graph, sizes: Mapping[str, int]) -> Graph:
     checked: dict[tuple[Value, Size], Value] = {}
     results = {_reshaped(value) for value in graph.outputs.values()}
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | tuple[Value, ...] | None:
+        made = unpacked(node, inputs)
+        if made is None and inputs:  # all nodes are made anew: by age they are run
+            return with_inputs(node, inputs).values
+        return made
+
+    def unpacked(node: Node, inputs: tuple[Value, ...]) -> Value | None:
         if isinstance(node.op, Matmul):
             is_large = node.values[0] in results and _count(node.types[0].shape, sizes) >= LARGE
             return None if is_large else _product(node, inputs, sizes)

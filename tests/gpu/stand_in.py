@@ -155,6 +155,8 @@ def cupy() -> ModuleType:
     vars(module).update({name: getattr(np, name) for name in np.__all__ if hasattr(np, name)})
     for name in ("empty", "zeros", "ones", "full", "arange", "asarray", "array", "ascontiguousarray"):
         setattr(module, name, _made(getattr(np, name)))
+    strided = _made(lambda x, shape, strides: np.lib.stride_tricks.as_strided(x, shape, strides))
+    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=strided))  # type: ignore[attr-defined]
     module.ndarray = DeviceArray  # type: ignore[attr-defined]
     module.asnumpy = lambda x: x.get() if isinstance(x, DeviceArray) else np.asarray(x)  # type: ignore[attr-defined]
     stream = SimpleNamespace(ptr=0, synchronize=lambda: _wait("the stream"))

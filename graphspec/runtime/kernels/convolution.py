@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from graphspec.runtime.kernels.registry import kernel
-from graphspec.runtime.kernels.windows import Pair, window_elements
+from graphspec.runtime.kernels.windows import Pair, all_windows, are_apart, window_elements
 
 Shape: TypeAlias = tuple[int, int, int, int]
 
@@ -37,6 +37,12 @@ class Layout:
     def is_pointwise(self) -> bool:
         """x itself holds the columns."""
         return self.window == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
+
+    @property
+    def is_one_copy(self) -> bool:
+        """There are fewer windows than elements in one, and none reaches over a border."""
+        places = self.y[2] * self.y[3]
+        return self.padding == (0, 0) and places < self.window[0] * self.window[1]
 
     def by_group(self) -> Layout:
         """Of a single image: its groups as images, which have nothing in common."""
@@ -70,6 +76,10 @@ def _unfold(xp: Any, layout: Layout, x: Any, columns: Any) -> Any:
     if layout.is_pointwise:
         return layout.matrices(xp.ascontiguousarray(x), layout.column)
     unfolded = layout.view(columns, x.shape[0])
+    if layout.is_one_copy:
+        windows = all_windows(xp, x, layout.y[2:], layout.window, layout.stride, layout.dilation)
+        xp.copyto(unfolded, windows)
+        return layout.matrices(unfolded, layout.column)
     if layout.padding != (0, 0):
         unfolded.fill(0)
     for k, m, (windows, places) in layout.elements():
@@ -125,6 +135,11 @@ def convolution_input_adjoint(
         folded = layout.view(columns, cotangent.shape[0])
         xp.matmul(factor, cotangent, out=layout.matrices(folded, layout.column))
         target = out[images]
+        if layout.is_one_copy and are_apart(
+            layout.x[2:], layout.y[2:], layout.window, stride, padding, dilation
+        ):
+            xp.copyto(all_windows(xp, target, layout.y[2:], layout.window, stride, dilation), folded)
+            continue
         for k, m, (windows, places) in layout.elements():
             target[places] += folded[:, :, k, m][windows]
 

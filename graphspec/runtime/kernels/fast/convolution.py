@@ -23,6 +23,8 @@ from graphspec.runtime.kernels.fast.weights import Stretches, stretches, weight_
 from graphspec.runtime.kernels.registry import kernel
 from graphspec.runtime.kernels.storage import carve, elements
 
+#: places of an image up to which there are few of them
+FEW = 16
 #: how the window slides: stride, padding, dilation, groups
 Slides: TypeAlias = tuple[Pair, Pair, Pair, int]
 
@@ -52,30 +54,37 @@ def _is_in_tiles(window: Pair, slides: Slides, itemsize: int) -> bool:
     return itemsize == 4 and window == (3, 3) and stride == dilation == (1, 1) and groups == 1
 
 
+def _are_few(y: Shape, window: Pair, slides: Slides) -> bool:
+    """Whether windows are so few that one copy and one product of the BLAS are faster than loops over rows."""
+    stride, padding, _, _ = slides
+    places = y[2] * y[3]
+    return padding == (0, 0) and stride != (1, 1) and places <= FEW and places < window[0] * window[1]
+
+
 def _storage(like: TensorType, made: Tiles | Slide | Stretches) -> TensorType:
     return TensorType(like.dtype, (elements(*made.shapes),))
 
 
 def _forward_scratch(op: Convolution, x: TensorType, weight: TensorType) -> tuple[TensorType, ...]:
-    if not is_compiled(x):
-        return op.scratch(x, weight)
     shapes = numbers(x), numbers(op.convolved(x, weight)), numbers(weight)[2:]
+    if not is_compiled(x) or _are_few(*shapes[1:], op.slides):
+        return op.scratch(x, weight)
     return (_storage(x, _forward(*shapes, op.slides, x.dtype.itemsize)),)
 
 
 def _backward_scratch(
     op: ConvolutionInputAdjoint, g: TensorType, weight: TensorType
 ) -> tuple[TensorType, ...]:
-    if not is_compiled(g):
-        return op.scratch(g, weight)
     shapes = numbers(op.infer(g, weight)), numbers(g), numbers(weight)[2:]
+    if not is_compiled(g) or _are_few(*shapes[1:], op.slides):
+        return op.scratch(g, weight)
     return (_storage(g, _backward(*shapes, op.slides, g.dtype.itemsize)),)
 
 
 def _weight_scratch(op: ConvolutionWeightAdjoint, g: TensorType, x: TensorType) -> tuple[TensorType, ...]:
-    if not is_compiled(x):
-        return op.scratch(g, x)
     shapes = numbers(x), numbers(g), numbers(op.infer(g, x))[2:]
+    if not is_compiled(x) or _are_few(*shapes[1:], op.slides):
+        return op.scratch(g, x)
     return _storage(x, _weights(*shapes, op.slides, x.dtype.itemsize)), TensorType(x.dtype, (0,))
 
 
@@ -93,7 +102,7 @@ def convolution(
 ) -> None:
     """out = the convolution of x with weight."""
     slides = stride, padding, dilation, groups
-    if is_compiled_for(x):
+    if is_compiled_for(x) and not _are_few(out.shape, weight.shape[2:], slides):
         made = _forward(x.shape, out.shape, weight.shape[2:], slides, x.itemsize)
         _convolve(out, x, weight, storage, made)
     else:
@@ -115,7 +124,7 @@ def convolution_input_adjoint(
 ) -> None:
     """out = the cotangent of x, for the cotangent g of the convolution."""
     slides = stride, padding, dilation, groups
-    if is_compiled_for(g):
+    if is_compiled_for(g) and not _are_few(g.shape, weight.shape[2:], slides):
         made = _backward(out.shape, g.shape, weight.shape[2:], slides, g.itemsize)
         _convolve(out, g, weight, storage, made)
     else:
@@ -138,7 +147,7 @@ def convolution_weight_adjoint(
 ) -> None:
     """out = the cotangent of weight, for the cotangent g of the convolution."""
     slides = stride, padding, dilation, groups
-    if is_compiled_for(x):
+    if is_compiled_for(x) and not _are_few(g.shape, size, slides):
         made = _weights(x.shape, g.shape, size, slides, x.itemsize)
         arrays = [*_flat(written(out), g, x), *carve(storage, *made.shapes)]
         if isinstance(made, Tiles):

@@ -1,5 +1,6 @@
 """Pieces of a batch in several threads: what is cut where, and the same results as the whole."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -8,11 +9,14 @@ import pytest
 import graphspec as gs
 from graphspec.diagnostics import GraphSpecError
 from graphspec.ir import verify
-from graphspec.runtime import parallel, threads
+from graphspec.ops import blocks
+from graphspec.runtime import fusing, parallel, threads
 from graphspec.runtime.parallel import ParallelProgram, use_threads
 from graphspec.runtime.pieces import cut, find_symbol
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
+from graphspec.transforms.straighten import straighten
+from tests.runtime.loops_in_python import run_in_python
 
 HEAD = "gspec 1\ndim N = 11\ninput x: f64[N, 6] ~ normal()\n"
 MLP = f"""{HEAD}
@@ -133,6 +137,21 @@ def test_the_weights_of_each_image_are_differentiated_in_pieces():
     adjoints = [s.node for s in program.plan.steps if s.op.name == "convolution_weight_adjoint"]
     assert len(adjoints) == 2
     assert done.issuperset(adjoints)
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["blocks", "loops"])
+@pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
+def test_pieces_are_fused_within_their_stages(text, fast, monkeypatch):
+    if fast:
+        pytest.importorskip("numba")
+    monkeypatch.setattr("graphspec.runtime.compiled.compiled", run_in_python)
+    monkeypatch.setattr(blocks, "BLOCK", 16)
+    monkeypatch.setattr(fusing, "BLOCKS", dataclasses.replace(fusing.BLOCKS, least=0))
+    program, arrays = whole_program(text, mode="train")
+    pieces = cut(straighten(program.graph), find_symbol(program.graph))
+    found = ParallelProgram(pieces, program.plan.env, 2, fuse=True, fast=fast)(arrays)
+    for name, array in Program(program.graph, program.plan.env)(arrays).items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-9, atol=1e-11)
 
 
 def test_everything_but_what_is_summed_is_done_in_pieces():

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-import numpy as np
-
 Pair: TypeAlias = tuple[int, int]
 #: an index over the last two axes
 Region: TypeAlias = tuple[Any, slice, slice]
@@ -50,8 +48,6 @@ def all_windows(xp: Any, x: Any, windows: Pair, kernel: Pair, stride: Pair, dila
         stride[0] * down,
         stride[1] * across,
     )
-    if xp is np and x.flags.c_contiguous:
-        return np.ndarray(shape, x.dtype, x, 0, strides)  # the same in a fifth of the time
     return xp.lib.stride_tricks.as_strided(x, shape, strides)
 
 

@@ -55,7 +55,7 @@ def _is_in_tiles(window: Pair, slides: Slides, itemsize: int) -> bool:
 
 
 def _are_few(y: Shape, window: Pair, slides: Slides) -> bool:
-    """Whether windows are so few that one copy and one product of the BLAS are faster than loops over rows."""
+    """Whether windows are so few that one copy and one product of the BLAS beat loops over rows."""
     stride, padding, _, _ = slides
     places = y[2] * y[3]
     return padding == (0, 0) and stride != (1, 1) and places <= FEW and places < window[0] * window[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, texts
 from graphspec.compiler import DERIVATIVE, Derived, Settings, Spec, cotangent_of, direction_of
@@ -17,7 +17,7 @@ from graphspec.jacobian import Part, check_jacobian, jacobian
 from graphspec.lowering.module import Module
 from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
-from graphspec.step import Ready, Step, step_request
+from graphspec.step import Form, Ready, Step, form_of, step_request
 from graphspec.views import View
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from graphspec.runtime.plan import Plan
 
 #: what is computed of every example, if that is asked for
-Form: TypeAlias = "Literal['gradients', 'norms'] | None"
 
 
 class Model:
@@ -144,7 +143,7 @@ class Model:
         if wrt is None:
             request = Request(texts(of))
         else:
-            form: Form = "gradients" if per_example else None
+            form = form_of(per_example)
             request = self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
         kinds = {name: self.kind(name) for name in self._engine.derive(request).inputs}
         return {name: kind for name, kind in kinds.items() if kind}
@@ -272,7 +271,7 @@ class Model:
         objective with one element for each example needs no cotangent.  At most `chunk` examples are
         computed at a time.  Examples that depend on one another are an error.
         """
-        form: Form = "gradients" if per_example else None
+        form = form_of(per_example)
         request = self._request(
             of, wrt, cotangent, allow_zero, values=check_finite, per_example=form, batch=batch
         )
@@ -301,7 +300,7 @@ class Model:
 
         With `per_example` the value, too, is that of every example.
         """
-        form: Form = "gradients" if per_example else None
+        form = form_of(per_example)
         request = self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
         weights = self._cotangents(of, cotangent)
         values, found = self._gradients(params, inputs, request, weights, seed, backend, check_finite, chunk)
@@ -469,15 +468,15 @@ class Model:
         of: Names | None = None,
         *,
         backend: str | None = None,
-        per_example: bool = False,
+        per_example: bool | Literal["norms"] = False,
         batch: str | None = None,
     ) -> Step:
         """A step that computes values and gradients, and the new buffers in train mode, again and again.
 
         What can be checked without arrays is checked here.  See `Step`; with `per_example` values and
-        gradients are those of every example, as `grad` gives them.
+        gradients are those of every example, as `grad` gives them, or with "norms" the norms of these.
         """
-        request = step_request(self._module, texts(wrt) or (), of, per_example, batch)
+        request = step_request(self._module, texts(wrt) or (), of, form_of(per_example), batch)
         self._engine.derive(request)
         return Step(request, of, backend, self._ready, self._cotangents)
 
@@ -507,8 +506,7 @@ class Model:
         if wrt is None:
             request = Request(texts(of))
         else:
-            form: Form = "norms" if per_example == "norms" else "gradients" if per_example else None
-            request = self._request(of, wrt, cotangent, False, per_example=form, batch=batch)
+            request = self._request(of, wrt, cotangent, False, per_example=form_of(per_example), batch=batch)
         request = replace(request, updates=request.per_example is None)
         given = self._given(request, params, inputs)
         there = {name: array for name, array in given.items() if name not in params}

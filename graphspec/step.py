@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from graphspec.answers import Array, Names, as_asked, texts
 from graphspec.compiler import Derived, cotangent_of
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from graphspec.runtime.program import Program
     from graphspec.runtime.shortcut import Shortcut
 
+#: what is wanted of every example: its gradients, their norms, or nothing
+Form: TypeAlias = "Literal['gradients', 'norms'] | None"
 #: calls of different sizes that a step remembers
 LIMIT = 64
 
@@ -136,8 +138,13 @@ def _kinds(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> tuple[An
         return None
 
 
+def form_of(per_example: bool | Literal["norms"]) -> Form:
+    """What is wanted of every example, as callers say it."""
+    return "norms" if per_example == "norms" else "gradients" if per_example else None
+
+
 def step_request(
-    module: Module, wrt: tuple[str, ...], of: Names | None, per_example: bool, batch: str | None
+    module: Module, wrt: tuple[str, ...], of: Names | None, per_example: Form, batch: str | None
 ) -> Request:
     """The request of a step, which takes a cotangent for each objective that needs one."""
     if batch is not None and not per_example:
@@ -156,6 +163,6 @@ def step_request(
         "gradients" if wrt else "values",
         cotangents=frozenset(weighted),
         updates=not per_example,
-        per_example="gradients" if per_example else None,
+        per_example=per_example,
         batch=batch,
     )

@@ -415,3 +415,23 @@ def test_networks_at_random_give_what_a_loop_gives(seed: int) -> None:
     used = "".join(text for name, text in DEFINITIONS.items() if name in chosen)
     text = RANDOM.format(pieces=" -> ".join(chosen), definitions=used)
     compare_with_loop(text, ["@params", "image", "h"], count=3)
+
+
+def test_a_compiled_step_gives_norms_too():
+    model = gs.loads(MLP_OF_EXAMPLES)
+    inputs, params = model.draw(seed=0), model.init(seed=0)
+    values, norms, state = model.compile("@params", per_example="norms")(params, inputs)
+    expected = model.per_example_norms(params, inputs, "@params")
+    assert norms.keys() == expected.keys()
+    for name, norm in expected.items():
+        np.testing.assert_allclose(norms[name], norm, rtol=1e-5)
+    assert values.shape == (6,)
+    assert state == {}
+
+
+MLP_OF_EXAMPLES = """gspec 1
+dim N = 6
+input x: f32[N, 5] ~ normal()
+input label: i64[N] ~ randint(3)
+loss nll = cross_entropy(x -> linear(4) as fc1 -> relu -> linear(3) as fc2, label)
+"""

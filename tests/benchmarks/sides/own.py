@@ -58,7 +58,8 @@ def prepare(workload: Workload, sizes: dict[str, int], arrays: dict[str, Any], v
             step = model.compile(wrt, of, per_example=workload.kind == "per example")
             return lambda: step(params, inputs)[1]
         case "norms":
-            return lambda: model.per_example_norms(params, inputs, wrt=wrt)
+            step = model.compile(wrt, of, per_example="norms")
+            return lambda: step(params, inputs)[1]
         case "jacobian":
             return lambda: {"jacobian": model.jacobian(params, inputs, of=of, wrt=wrt)}
     raise AssertionError(workload.kind)

@@ -100,6 +100,7 @@ def test_the_tables_are_the_nodes_put_together() -> None:
         assert row["forward_seconds"] + row["backward_seconds"] == pytest.approx(row["seconds"])
 
 
+@pytest.mark.needs_optimisation("push_selections")
 def test_what_was_left_out_is_said() -> None:
     one = result(SPECS / "one_of_sixteen.gspec", "--wrt", "conv1.weight", "--repeat", 3)
     # the loss looks at one of sixteen places of one of two images
@@ -252,6 +253,7 @@ def test_a_step_that_does_several_things_says_so() -> None:
 
 
 @pytest.mark.usefixtures("fast")
+@pytest.mark.needs_optimisation("fuse")
 def test_fused_steps_have_the_names_and_places_of_all_that_they_do() -> None:
     model = gs.loads(
         "gspec 1\ndim N = 4\ninput x: f32[N, 3] ~ normal()\n"

@@ -86,7 +86,7 @@ loss s = mean(h ** 2)
 
 def whole_program(text, *, per_example=False, **settings):
     """A program of a spec's gradients, and its arrays."""
-    model = gs.loads(text, dtype="f64", **settings)
+    model = gs.loads(text, dtype="f64", without=["fast"], **settings)
     inputs = model.draw(seed=1)
     params = model.init(seed=0, inputs=inputs)
     kinds = ("input", "param")

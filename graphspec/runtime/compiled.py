@@ -53,18 +53,19 @@ def compiled(text: str) -> Callable[..., None]:
 @cache
 def cache_folder() -> Path | None:
     """Where loops are kept: below `GRAPHSPEC_CACHE`, else in the user's cache; None if it is not writable."""
-    asked = os.environ.get("GRAPHSPEC_CACHE")
-    base = (
-        Path(asked)
-        if asked
-        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphspec"
-    )
-    folder = base / "loops"
     try:
+        folder = _base() / "loops"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
+    except (OSError, RuntimeError):  # a user without a home
         return None
     return folder if os.access(folder, os.W_OK) else None
+
+
+def _base() -> Path:
+    if asked := os.environ.get("GRAPHSPEC_CACHE"):
+        return Path(asked)
+    of_user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(of_user) if of_user else Path.home() / ".cache") / "graphspec"
 
 
 def _write(path: Path, text: str) -> None:

@@ -154,7 +154,11 @@ class _Emitter:
         if isinstance(op, Fused):
             self.loop(step, op, outs) if op.is_compiled else self.blocks(step, op, outs)
         elif op.name == "matmul" and self.is_direct(step):
-            self.line(f"xp.matmul({', '.join(operands)}, out={out})", node)
+            x, y = operands
+            if all(self.plan.types[value].rank == 2 for value in node.inputs):
+                self.line(f"{x}.dot({y}, {out})", node)  # half of what `matmul` takes besides the product
+            else:
+                self.line(f"xp.matmul({x}, {y}, out={out})", node)
         elif op.kernel:
             self.kernels[op.kernel] = None
             scratch = [self.scratch(slot, node) for slot in step.scratch]

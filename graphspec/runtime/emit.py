@@ -200,7 +200,7 @@ class _Emitter:
             if v in self.plan.numbers
         }
 
-        def call(member: Op, out: str, operands: Sequence[str], _: Sequence[TensorType]) -> str:
+        def call(member: Op, out: str, operands: Sequence[str]) -> str:
             if member.kernel or member.reads_numbers:
                 operands = [numbers.get(operand, operand) for operand in operands]
             if not member.kernel:

@@ -32,7 +32,7 @@ def block_lines(
     """The array calls of a group, block by block.
 
     `names` are the operands as the text has them (arrays or numbers), `outs` and `buffers` arrays;
-    `call(op, out, operands, types)` is the text of one member's array call.
+    `call(op, out, operands)` is the text of one member's array call.
     """
     return _BlockWriter(op, blocks(op, operands), names, outs, buffers, call).write()
 
@@ -72,8 +72,7 @@ class _BlockWriter:
             else:
                 text[n + k] = self.part(self.buffers[found.place[k]], type, "portion")
             inputs = [text[i] for i in member.inputs]
-            types = [found.types[i] for i in member.inputs]
-            self.body.append(self.call(member.op, text[n + k], inputs, types))
+            self.body.append(self.call(member.op, text[n + k], inputs))
         head = (
             ""
             if found.is_whole

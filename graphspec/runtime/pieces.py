@@ -296,9 +296,21 @@ class _Cutter:
             return value
         if part is not None:
             self.give(value, pieces)
+        elif axis is None and self.is_look(value.node):
+            if value not in pieces.made:
+                inputs = tuple([self.piece_of(v, None, pieces, once, axes) for v in value.node.inputs])
+                pieces.add(value.node, inputs, self.known(value))
+            return pieces.made[value]
         else:
             once.gives[self.known(value)][once.made[value]] = Place(value, None)
         return pieces.take(Place(value, axis), self.known(value))
+
+    def is_look(self, node: Node) -> bool:
+        """Whether pieces look at an array themselves, as at a weight's transpose: handed over, it is copied.
+
+        A reshape of such a view is a copy, which is made once.
+        """
+        return node.op.is_view and not (node.op.name == "reshape" and node.inputs[0].node.op.is_view)
 
     def whole(self, value: Value, pieces: _Draft, once: _Draft) -> Value:
         """A value as it is where things are done once."""

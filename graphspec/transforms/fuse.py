@@ -29,6 +29,8 @@ from graphspec.ops.reduction import Max, Min, Reduction, Sum
 Shape: TypeAlias = "tuple[int, ...]"
 #: members of one group at the most: what a compiler digests in a second or so
 LARGEST = 48
+#: elements below which a value may as well be made long before it is needed
+SMALL = 1 << 15
 #: members that a group works out again to save storing one value
 MOST_BORROWED = 6
 
@@ -111,7 +113,11 @@ class _Fuser:
     # --- what goes where ---
 
     def order(self) -> list[Node]:
-        """The nodes in topological order, what may be fused as early as it can be, what views it late."""
+        """The nodes in topological order, what may be fused just before the first that needs it and may not.
+
+        What none of those needs comes before the next of them by age: somebody may be passing over the same
+        elements.  What is small takes no memory to speak of and comes as early as it can, what views it late.
+        """
         nodes = self.graph.nodes
         self.outputs = set(self.graph.outputs.values())
         waiting = {node: len({v.node for v in node.inputs}) for node in nodes}
@@ -121,9 +127,21 @@ class _Fuser:
             for above in {v.node for v in node.inputs}:
                 users[above].append(node)
 
-        def key(node: Node) -> tuple[int, int, int, Node]:
-            is_early = isinstance(node.op, Input | Literal) or self.is_fusible(node)
-            return self.stages.get(node, 0), 0 if is_early else 1 if node.op.is_view else 2, node.serial, node
+        before: dict[Node, int] = {}  # the age of the node before which it comes
+        following = nodes[-1].serial + 1
+        rank: dict[Node, int] = {}
+        for node in reversed(nodes):
+            is_given = isinstance(node.op, Input | Literal)
+            rank[node] = 0 if is_given or self.is_fusible(node) else 1 if node.op.is_view else 2
+            if rank[node] == 2:
+                before[node] = following = node.serial
+            else:
+                before[node] = min((before[user] for user in users[node]), default=following)
+        early = {n for n in nodes if rank[n] == 1 or (rank[n] == 0 and self.is_small(n))}
+
+        def key(node: Node) -> tuple[int, int, int, int, Node]:
+            moment = -1 if node in early else before[node]
+            return self.stages.get(node, 0), moment, rank[node], node.serial, node
 
         ready = [key(node) for node in nodes if not waiting[node]]
         heapq.heapify(ready)
@@ -136,6 +154,9 @@ class _Fuser:
                 if not waiting[user]:
                     heapq.heappush(ready, key(user))
         return found
+
+    def is_small(self, node: Node) -> bool:
+        return isinstance(node.op, Input | Literal) or prod(self.shape(node.values[0])) < SMALL
 
     def is_fusible(self, node: Node) -> bool:
         op = node.op

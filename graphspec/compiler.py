@@ -33,6 +33,7 @@ from graphspec.requests import (
     not_reached,
     span_of,
 )
+from graphspec.runtime.means import PLAIN, Means
 from graphspec.transforms.broadcasting import filled
 from graphspec.transforms.differentiate import cotangents, tangents
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
@@ -155,27 +156,25 @@ def assemble(
     sizes: Mapping[str, int],
     backend: str,
     *,
+    means: Means = PLAIN,
     threads_from: float = math.inf,
-    fuse: bool = False,
-    fast: bool = False,
     check: bool = False,
 ) -> Program:
     """The program that computes a simplified graph's outputs where the dims have these numbers.
 
     If it takes longer than `threads_from` seconds it works on pieces of its batch in several threads.
-    With `fuse` elementwise ops and reductions are done together; with `fast` it uses compiled kernels.
     `check` verifies the graph after each pass.
     """
     from graphspec.runtime.link import LONG
     from graphspec.runtime.program import Program
 
-    if fuse and backend == "numpy" and len(graph.nodes) <= LONG:
+    if means.fuse and backend == "numpy" and len(graph.nodes) <= LONG:
 
         def unpack(graph: Graph) -> Graph:
-            return unpack_products(graph, sizes) if fast else graph
+            return unpack_products(graph, sizes) if means.fast else graph
 
         graph = optimise(graph, check, (unpack, simplify_graph, straighten))
-    program = Program(graph, sizes, backend, fuse=fuse, fast=fast, check=check)
+    program = Program(graph, sizes, backend, means=means, check=check)
     if threads_from < math.inf:
         from graphspec.runtime.parallel import use_threads
 

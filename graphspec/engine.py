@@ -22,8 +22,9 @@ from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
 from graphspec.lowering.patterns import matches
-from graphspec.optimisations import ALL, FAST, FUSE, PUSH, THREADS
+from graphspec.optimisations import ALL, PUSH, THREADS
 from graphspec.requests import Request, span_of
+from graphspec.runtime.means import EVERYTHING
 from graphspec.views import View
 
 if TYPE_CHECKING:
@@ -454,15 +455,15 @@ class Engine:
                     if self._verify:
                         verify(graph)
                     threads_from = math.inf if THREADS in self._without else OFTEN if often else ONCE
-                    fuse = FUSE not in self._without
-                    fast = often and FAST not in self._without and is_wanted()
+                    means = EVERYTHING.without(self._without)
+                    if not often or not is_wanted():
+                        means = replace(means, fast=False)
                     program = compiler.assemble(
                         graph,
                         sizes,
                         backend,
+                        means=means,
                         threads_from=threads_from,
-                        fuse=fuse,
-                        fast=fast,
                         check=self._verify,
                     )
                 _remember(self._programs, key, program)

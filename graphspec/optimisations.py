@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import requests as say
+from graphspec.runtime.means import NAMES as MEANS
 from graphspec.transforms.gram_products import gram_products
 from graphspec.transforms.pipeline import OPTIONAL
 from graphspec.transforms.push_selections import push_selections
@@ -16,10 +17,10 @@ from graphspec.transforms.transpose_products import transpose_products
 
 #: a transform before or beside the passes of the pipeline
 PUSH, TRANSPOSE, GRAM = (f.__name__ for f in (push_selections, transpose_products, gram_products))
-#: how programs are run: fused, on pieces of the batch in several threads, with compiled kernels
-FUSE, THREADS, FAST = "fuse", "threads", "fast"
+#: pieces of the batch in several threads
+THREADS = "threads"
 
-OPTIMISATIONS: tuple[str, ...] = tuple(dict.fromkeys([PUSH, TRANSPOSE, *OPTIONAL, GRAM, FUSE, THREADS, FAST]))
+OPTIMISATIONS: tuple[str, ...] = tuple(dict.fromkeys([PUSH, TRANSPOSE, *OPTIONAL, GRAM, THREADS, *MEANS]))
 ALL = frozenset(OPTIMISATIONS)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from graphspec.ir import Graph, Node, Op, TensorType
 from graphspec.ops.blocks import BLOCK
 from graphspec.ops.comparison import Where
 from graphspec.runtime.loops import accepts
+from graphspec.runtime.means import Means
 from graphspec.runtime.plan import Stages
+from graphspec.transforms.changed import Changed
 from graphspec.transforms.fuse import Style, fuse
+from graphspec.transforms.recompute import recompute
 
 LOOPS = Style(accepts, is_compiled=True)
 
@@ -24,24 +29,31 @@ def _is_array_call(op: Op, operands: Sequence[TensorType], result: TensorType) -
 BLOCKS = Style(_is_array_call, is_compiled=False, least=4 * BLOCK)
 
 
+#: takes a graph, the dims, and the stages of its nodes
+Transform: TypeAlias = "Callable[[Graph, Mapping[str, int], Mapping[Node, int]], Changed]"
+
+
 def fused(
-    graph: Graph, env: Mapping[str, int], stages: Stages | None, *, compiled: bool
+    graph: Graph, env: Mapping[str, int], stages: Stages | None, means: Means
 ) -> tuple[Graph, Stages | None]:
-    """The graph with its groups fused, and its stages, whose values are others then."""
-    for style in (LOOPS, BLOCKS) if compiled else (BLOCKS,):
-        graph, stages = _fused(graph, env, stages, style)
-    return graph, stages
+    """The graph with its groups fused, and what is held too long made again; and its stages, whose values
+    are others then.
+    """
+    for style in (LOOPS, BLOCKS) if means.fast else (BLOCKS,):
+        graph, stages = _changed(graph, env, stages, partial(fuse, style=style))
+    return _changed(graph, env, stages, recompute) if means.recompute else (graph, stages)
 
 
-def _fused(
-    graph: Graph, env: Mapping[str, int], stages: Stages | None, style: Style
+def _changed(
+    graph: Graph, env: Mapping[str, int], stages: Stages | None, transform: Transform
 ) -> tuple[Graph, Stages | None]:
     if stages is None:
-        return fuse(graph, env, style)[0], None
+        return transform(graph, env, {}).graph, None
     given = {f"{s} gives {i}": v for s, gives in enumerate(stages.gives) for i, v in enumerate(gives)}
     whole = Graph({**graph.outputs, **given}, graph.names)
-    made, became = fuse(whole, env, style, stages.of)
-    of: dict[Node, int] = {}
+    changed = transform(whole, env, stages.of)
+    became, made = changed.became, changed.graph
+    of = dict(changed.stages)
     for node, stage in stages.of.items():
         for value in node.values:
             of[became.get(value, value).node] = stage

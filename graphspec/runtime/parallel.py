@@ -11,6 +11,7 @@ import numpy as np
 from graphspec.ir import Graph, Node, TensorType, Value, evaluate
 from graphspec.runtime.blocks import Pool
 from graphspec.runtime.cost import seconds
+from graphspec.runtime.means import PLAIN, Means
 from graphspec.runtime.pieces import Pieces, Place, Side, cut, find_symbol
 from graphspec.runtime.plan import Stages, nbytes
 from graphspec.runtime.program import Played, Program
@@ -37,9 +38,7 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
     threads = count_threads() if threads is None else threads
     pieces = find_pieces(program.graph, program.plan.env, cost, threads) if threads > 1 else None
     if pieces is not None:
-        program.parallel = ParallelProgram(
-            pieces, program.plan.env, threads, fuse=program.fuse, fast=program.fast
-        )
+        program.parallel = ParallelProgram(pieces, program.plan.env, threads, program.means)
 
 
 def find_pieces(
@@ -61,9 +60,7 @@ def find_pieces(
 class ParallelProgram:
     """A program for one set of sizes whose batch is worked on in `threads` pieces."""
 
-    def __init__(
-        self, pieces: Pieces, env: Mapping[str, int], threads: int, *, fuse: bool = False, fast: bool = False
-    ) -> None:
+    def __init__(self, pieces: Pieces, env: Mapping[str, int], threads: int, means: Means = PLAIN) -> None:
         self._pieces = pieces
         self._total = env[pieces.symbol]
         bounds = [self._total * k // threads for k in range(threads + 1)]
@@ -73,14 +70,15 @@ class ParallelProgram:
         given = {value: place for places in side.gives for value, place in places.items()}
         self._types = {place.value: _at(place.value.type, env) for place in given.values()}
         placed = frozenset(
-            value for value, place in given.items() if _is_cut_plainly(self._types[place.value], place.axis)
+            value
+            for value, place in given.items()
+            if means.place_pieces and _is_cut_plainly(self._types[place.value], place.axis)
         )
         programs = {
-            n: _staged(side, {**env, symbol: n}, env, placed=placed, fuse=fuse, fast=fast)
-            for n in sorted(set(sizes))
+            n: _staged(side, {**env, symbol: n}, env, placed=placed, means=means) for n in sorted(set(sizes))
         }
         self._parts = [programs[n] for n in sizes]
-        self._once = _staged(pieces.once, env, env, is_kept=True, fuse=fuse, fast=fast)
+        self._once = _staged(pieces.once, env, env, is_kept=True, means=means)
         #: what the pieces write where it belongs, by what they call it
         self._placed = {value: given[value].value for value in self._parts[0].placed}
         self._pool = Pool(nbytes(type) for type in self._types.values())
@@ -204,12 +202,11 @@ def _staged(
     *,
     is_kept: bool = False,
     placed: frozenset[Value] = frozenset(),
-    fuse: bool,
-    fast: bool,
+    means: Means,
 ) -> Program:
     gives, takes = [list(values) for values in side.gives], [list(values) for values in side.takes]
     stages = Stages(side.stages, gives, takes, numbers, is_kept, placed)
-    return Program(side.graph, env, stages=stages, fuse=fuse, fast=fast)
+    return Program(side.graph, env, stages=stages, means=means)
 
 
 def _resume(part: Played, given: list[Any]) -> Any:

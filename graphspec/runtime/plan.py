@@ -26,6 +26,7 @@ from graphspec.ir import (
 )
 from graphspec.runtime.arena import Interval, pack
 from graphspec.runtime.kernels.registry import find_scratch
+from graphspec.runtime.means import PLAIN, Means
 
 #: numpy's limit
 MOST_AXES = 64
@@ -146,33 +147,27 @@ def check_rank(type: TensorType, span: Span | None) -> None:
 def plan(
     graph: Graph,
     env: Mapping[str, int],
-    *,
-    overwrite: bool = True,
+    means: Means = PLAIN,
     stages: Stages | None = None,
-    fast: bool = False,
 ) -> Plan:
     """Lay out the outputs of a graph of primitives, its dims being the numbers of `env`.
 
-    Without `overwrite` a step leaves its operands as they are, to be looked at after it.  With `stages` the
-    program has breaks, at which it gives some values and is given others.  With `fast` there is working
-    storage for compiled kernels.
+    `means` say how memory may be used, and whether there is working storage for compiled kernels.  With
+    `stages` the program has breaks, at which it gives some values and is given others.
 
     Raises GraphSpecError where a size or a number of the spec does not exist for these dims.
     """
-    return _Planner(graph, env, overwrite, stages, fast).plan()
+    return _Planner(graph, env, means, stages).plan()
 
 
 class _Planner:
     """The state of one planning; each method is a step of it, in the order of `plan`."""
 
-    def __init__(
-        self, graph: Graph, env: Mapping[str, int], overwrite: bool, stages: Stages | None, fast: bool
-    ) -> None:
+    def __init__(self, graph: Graph, env: Mapping[str, int], means: Means, stages: Stages | None) -> None:
         self.graph = graph
         self.env = env
         self.stages = stages
-        self.overwrite = overwrite
-        self.fast = fast
+        self.means = means
         self.types: dict[Value, TensorType] = {}
         self.numbers: dict[Value, int | float | bool] = {}
         self.inputs: dict[str, Value] = {}
@@ -192,7 +187,7 @@ class _Planner:
             for value in cut.gives:
                 last_use[self.root[value]] = max(last_use.get(self.root[value], 0), cut.before)
         scratch = [
-            find_scratch(op, [self.types[v] for v in node.inputs], fast=self.fast) for node, op in steps
+            find_scratch(op, [self.types[v] for v in node.inputs], fast=self.means.fast) for node, op in steps
         ]
         outside = own | {self.root[value] for value in placed}
         slots, in_place, places, arena_bytes, total = self.place(steps, scratch, outside, last_use)
@@ -367,6 +362,8 @@ class _Planner:
                     in_place[value] = operand
                     at = buffer_of[value] = buffer_of[operand]
                     buffers[at] = Interval(buffers[at].start, last_use[value], size)
+        if not self.means.share_memory:
+            buffers = [Interval(0, len(steps), buffer.size) for buffer in buffers]
         offsets, arena_bytes = pack(buffers)
         slots = {value: Slot(offsets[at], self.types[value]) for value, at in buffer_of.items()}
         places = [
@@ -390,7 +387,7 @@ class _Planner:
         The op must allow it (`Op.in_place`), no other operand may be a view of the same memory, and no other
         result of the op may have `taken` it.
         """
-        if not self.overwrite:
+        if not self.means.overwrite:
             return None
         wanted = self.types[result]
         for k in op.in_place(result.index, [self.types[v] for v in node.inputs]):

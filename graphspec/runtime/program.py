@@ -8,6 +8,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
+from dataclasses import replace
 from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any, NoReturn, Protocol
@@ -30,6 +31,7 @@ from graphspec.runtime.fusing import fused
 from graphspec.runtime.kernels import find_kernel
 from graphspec.runtime.kernels.indexing_on_device import NOTING, noted
 from graphspec.runtime.link import LONG, Linked
+from graphspec.runtime.means import PLAIN, Means
 from graphspec.runtime.plan import Plan, Stages, plan
 
 #: takes the inputs in their order, gives the results in theirs
@@ -58,8 +60,7 @@ class Program:
     may be taken at once (see `runtime.memory`).  `watch` sees every step, none of which is fast or overwrites
     anything then; a `clock` hears of every step and changes none.
 
-    With `fuse`, elementwise ops and reductions are done together (see `runtime.fusing`).
-    A `fast` program uses compiled kernels (see `runtime.fast`).
+    `means` are the optimisations that it may use.
     A program with `stages` is not called but played: `play` gives a generator that pauses after each stage.
     """
 
@@ -72,24 +73,28 @@ class Program:
         watch: Watch | None = None,
         clock: Clock | None = None,
         stages: Stages | None = None,
-        fuse: bool = False,
-        fast: bool = False,
+        means: Means = PLAIN,
         check: bool = False,
     ) -> None:
         self.backend: Backend = find_backend(backend)
-        self.fuse = fuse
-        is_long = len(graph.nodes) > LONG  # it would wait for a compiler too long
-        self.fast = fast and backend == "numpy" and watch is None and not is_long
+        is_plain = backend == "numpy" and watch is None
+        is_short = len(graph.nodes) <= LONG  # of another it would wait for a compiler too long
+        self.means = means = replace(
+            means,
+            fuse=means.fuse and is_plain and is_short,
+            fast=means.fast and is_plain and is_short,
+            overwrite=means.overwrite and watch is None,
+        )
         #: what it computes, before anything was fused
         self.graph = graph
-        if self.fast:
+        if means.fast:
             load_kernels()
         given = [value for values in stages.gives for value in values] if stages else []
-        if fuse and backend == "numpy" and watch is None and not is_long:
-            graph, stages = fused(graph, env, stages, compiled=self.fast)
+        if means.fuse:
+            graph, stages = fused(graph, env, stages, means)
             if check:
                 verify(graph)
-        self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages, fast=self.fast)
+        self.plan: Plan = plan(graph, env, means, stages)
         became = dict(
             zip([v for values in stages.gives for v in values] if stages else [], given, strict=True)
         )
@@ -127,7 +132,7 @@ class Program:
             self.plan, self.backend.name, watched=self._watch is not None, timed=self._clock is not None
         )
         self._nodes = program.nodes
-        found = {name: find_kernel(name, self.backend.name, fast=self.fast) for name in program.kernels}
+        found = {name: find_kernel(name, self.backend.name, fast=self.means.fast) for name in program.kernels}
         if program.loops:
             from graphspec.runtime.compiled import compiled
 

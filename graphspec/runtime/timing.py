@@ -91,7 +91,7 @@ def time_program(
     backend = program.backend
     clock = Clock(backend)
     plan = program.plan
-    timed = Program(program.graph, plan.env, backend.name, clock=clock, fuse=program.fuse, fast=program.fast)
+    timed = Program(program.graph, plan.env, backend.name, clock=clock, means=program.means)
     in_pieces = isinstance(program.parallel, ParallelProgram)
     in_one = blas_in_one_thread if in_pieces else nullcontext
     of_clock = clock.cost()

@@ -25,6 +25,7 @@ from graphspec.ir import (
 from graphspec.ops.construction import Arange
 from graphspec.ops.fused import Fused, Member, Position
 from graphspec.ops.reduction import Max, Min, Reduction, Sum
+from graphspec.transforms.changed import Changed
 
 Shape: TypeAlias = "tuple[int, ...]"
 #: members of one group at the most: what a compiler digests in a second or so
@@ -48,19 +49,17 @@ class Style:
     least: int = 0
 
 
-def fuse(
-    graph: Graph, env: Mapping[str, int], style: Style, stages: Mapping[Node, int] | None = None
-) -> tuple[Graph, dict[Value, Value]]:
-    """Replace groups of elementwise ops and reductions by `Fused` ops; also gives what each value became.
+def fuse(graph: Graph, env: Mapping[str, int], stages: Mapping[Node, int], style: Style) -> Changed:
+    """Replace groups of elementwise ops and reductions by `Fused` ops.
 
     A group has one domain, the shape of its full members; sums and extremes along some axes of it may be
     used in it again (a softmax is one group), others leave it.  A group never waits for something that
-    needs one of its own results.  With `stages`, a group does not reach over the end of one.  Needs
+    needs one of its own results, and does not reach over the end of one of the `stages` of nodes.  Needs
     differentiation done, and the numbers that the dims are, by which it judges what pays.
 
         m = max(x, axis=1, keepdims=true);  y = exp(x - m)   becomes   y = fused(x)
     """
-    return _Fuser(graph, env, style, stages or {}).run()
+    return _Fuser(graph, env, style, stages).run()
 
 
 @dataclass(eq=False)
@@ -100,14 +99,14 @@ class _Fuser:
         self.groups: list[_Group] = []
         self.readers: dict[Value, _Group] = {}  # by an operand of full size, the last group that reads it
 
-    def run(self) -> tuple[Graph, dict[Value, Value]]:
+    def run(self) -> Changed:
         order = self.order()
         for node in order:
             if not self.join(node):
                 self.close(node)
         kept = [group for group in self.groups if self.pays(group)]
         if not kept:
-            return self.graph, {}
+            return Changed(self.graph)
         return self.rebuilt(order, kept)
 
     # --- what goes where ---
@@ -289,7 +288,7 @@ class _Fuser:
 
     # --- the new graph ---
 
-    def rebuilt(self, order: list[Node], groups: list[_Group]) -> tuple[Graph, dict[Value, Value]]:
+    def rebuilt(self, order: list[Node], groups: list[_Group]) -> Changed:
         of_group = self.of_group = {node: group for group in groups for node in group.nodes}
         position = {node: i for i, node in enumerate(order)}
         last = {max(group.nodes, key=position.__getitem__): group for group in groups}
@@ -309,7 +308,7 @@ class _Fuser:
         outputs = {name: rewriter(v) for name, v in self.graph.outputs.items()}
         gone = {n.values[0] for n in of_group if n.values[0] not in rewriter.mapping}
         names = {name: rewriter(v) for name, v in self.graph.names.items() if v not in gone}
-        return Graph(outputs, names), rewriter.mapping
+        return Changed(Graph(outputs, names), rewriter.mapping)
 
     def borrow(self, group: _Group, of_group: Mapping[Node, _Group], position: Mapping[Node, int]) -> None:
         """Let a group work out again what another one would have to store for it, where that is little work.

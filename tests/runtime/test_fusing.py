@@ -13,6 +13,7 @@ from graphspec.ir import Graph, verify
 from graphspec.ops import blocks
 from graphspec.ops.fused import Fused
 from graphspec.runtime import fusing
+from graphspec.runtime.means import Means
 from graphspec.runtime.program import Program
 from graphspec.transforms.fuse import Style, fuse
 from graphspec.transforms.straighten import straighten
@@ -101,7 +102,7 @@ def test_loops_compute_what_array_calls_do(text, monkeypatch):
     _, graph, env, arrays = programs(text)
     ready = straighten(unpack_products(graph, env))
     verify(ready)
-    program = Program(ready, env, fuse=True, fast=True)
+    program = Program(ready, env, means=Means(fuse=True, fast=True))
     assert any(isinstance(step.op, Fused) for step in program.plan.steps)
     same(program(arrays), Program(graph, env)(arrays), rtol=3e-5)
 
@@ -110,7 +111,7 @@ def test_loops_compute_what_array_calls_do(text, monkeypatch):
 def test_blocks_compute_what_array_calls_do(text, monkeypatch):
     small_blocks(monkeypatch)
     _, graph, env, arrays = programs(text)
-    program = Program(straighten(graph), env, fuse=True)
+    program = Program(straighten(graph), env, means=Means(fuse=True))
     assert any(isinstance(step.op, Fused) for step in program.plan.steps)
     same(program(arrays), Program(graph, env)(arrays), rtol=1e-5)
 
@@ -118,7 +119,7 @@ def test_blocks_compute_what_array_calls_do(text, monkeypatch):
 @pytest.mark.parametrize("name", ["a softmax", "batch norm and relu", "cross entropy", "gelu", "extremes"])
 def test_compiled_loops_compute_what_array_calls_do(name, fast):
     _, graph, env, arrays = programs(CASES[name])
-    program = Program(straighten(unpack_products(graph, env)), env, fuse=True, fast=True)
+    program = Program(straighten(unpack_products(graph, env)), env, means=Means(fuse=True, fast=True))
     same(program(arrays), Program(graph, env)(arrays), rtol=3e-5)
 
 
@@ -133,7 +134,7 @@ def test_random_graphs_in_loops_and_in_blocks(seed, monkeypatch):
     for fast in (False, True):
         ready = straighten(unpack_products(graph, ENV))
         verify(ready)
-        same(Program(ready, ENV, fuse=True, fast=fast)(arrays), expected, rtol=1e-9, scale=1e-12)
+        same(Program(ready, ENV, means=Means(fuse=True, fast=fast))(arrays), expected, rtol=1e-9, scale=1e-12)
 
 
 def test_a_softmax_is_one_group():
@@ -142,7 +143,7 @@ def test_a_softmax_is_one_group():
     )
     graph = straighten(Graph({"y": graph.outputs["s"]}))
     everything = Style(lambda op, operands, result: True, is_compiled=True)
-    fused, _ = fuse(graph, env, everything)
+    fused = fuse(graph, env, {}, everything).graph
     verify(fused)
     names = [node.op.name for node in fused.nodes if node.inputs]
     assert names == ["fused"]
@@ -151,7 +152,7 @@ def test_a_softmax_is_one_group():
 def test_a_group_never_waits_for_its_own_result():
     text = "gspec 1\ninput x: f32[6, 6] ~ normal()\nh = exp(x)\nloss s = sum(h * (h @ h))\n"
     _, graph, env, arrays = programs(text)
-    fused, _ = fuse(straighten(graph), env, Style(fusing.BLOCKS.accepts, is_compiled=False))
+    fused = fuse(straighten(graph), env, {}, Style(fusing.BLOCKS.accepts, is_compiled=False)).graph
     verify(fused)
     same(Program(fused, env)(arrays), Program(graph, env)(arrays), rtol=1e-5)
 
@@ -160,5 +161,8 @@ def test_the_program_as_compiled_fuses_and_unoptimised_does_not():
     model = gs.loads(CASES["a chain"])
     graph = compiler.simplify(model.graph, check=True)
     big = {"N": 20000}
-    assert any(isinstance(s.op, Fused) for s in compiler.assemble(graph, big, "numpy", fuse=True).plan.steps)
+    assert any(
+        isinstance(s.op, Fused)
+        for s in compiler.assemble(graph, big, "numpy", means=Means(fuse=True)).plan.steps
+    )
     assert not any(isinstance(s.op, Fused) for s in compiler.assemble(graph, big, "numpy").plan.steps)

@@ -11,6 +11,7 @@ from graphspec.diagnostics import GraphSpecError
 from graphspec.ir import verify
 from graphspec.ops import blocks
 from graphspec.runtime import fusing, parallel, threads
+from graphspec.runtime.means import Means
 from graphspec.runtime.parallel import ParallelProgram, use_threads
 from graphspec.runtime.pieces import cut, find_symbol
 from graphspec.runtime.program import Program
@@ -149,7 +150,7 @@ def test_pieces_are_fused_within_their_stages(text, fast, monkeypatch):
     monkeypatch.setattr(fusing, "BLOCKS", dataclasses.replace(fusing.BLOCKS, least=0))
     program, arrays = whole_program(text, mode="train")
     pieces = cut(straighten(program.graph), find_symbol(program.graph))
-    found = ParallelProgram(pieces, program.plan.env, 2, fuse=True, fast=fast)(arrays)
+    found = ParallelProgram(pieces, program.plan.env, 2, Means(fuse=True, fast=fast))(arrays)
     for name, array in Program(program.graph, program.plan.env)(arrays).items():
         np.testing.assert_allclose(found[name], array, rtol=1e-9, atol=1e-11)
 

@@ -36,7 +36,7 @@ def _accepts(op: Any, operands: Any, result: Any) -> bool:
 
 LOOPS = Style(_accepts, is_compiled=True)
 PASSES: dict[str, Callable[[Graph], Graph]] = {
-    "fuse": lambda graph: fuse(straighten(graph), SIZES, LOOPS)[0],
+    "fuse": lambda graph: fuse(straighten(graph), SIZES, {}, LOOPS).graph,
     "straighten": straighten,
     "transpose_products": transpose_products,
     "unpack_products": lambda graph: unpack_products(graph, SIZES),

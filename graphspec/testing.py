@@ -68,7 +68,7 @@ def evaluate(
                 results = _members(node.op, node, known, env)
             else:
                 operands = [_operand(v, node.op, known, env) for v in node.inputs]
-                results = [run(node.op.at(env), operands, concrete(node.types[0], env))]
+                results = [run(node.op.at(env), operands, node.types[0].at(env))]
             for value, array in zip(node.values, results, strict=True):
                 known.setdefault(value, array)
     return [known[value] for value in values]
@@ -81,10 +81,10 @@ def _members(fused: Fused, node: Node, known: Mapping[Value, Array], env: Mappin
     for member, type in zip(fused.members, types, strict=True):
         operands = [arrays[i] for i in member.inputs]
         if isinstance(member.op, Position):
-            shape = concrete(type, env).shape
+            shape = type.at(env).shape
             arrays.append(np.arange(evaluate_size(shape[member.op.axis], {})).reshape(shape))
         else:
-            arrays.append(run(member.op.at(env), operands, concrete(type, env)))
+            arrays.append(run(member.op.at(env), operands, type.at(env)))
     return [arrays[len(node.inputs) + k] for k in fused.results]
 
 
@@ -130,11 +130,6 @@ def _execute(op: Op, out: Array | None, operands: Sequence[Any]) -> Any:
 def type_of(array: Array) -> TensorType:
     """The type of an array."""
     return TensorType(_DTYPES[array.dtype.name], array.shape)
-
-
-def concrete(type: TensorType, env: Mapping[str, int]) -> TensorType:
-    """`type` with its dims replaced by their numbers."""
-    return type.with_shape(tuple(evaluate_size(size, env) for size in type.shape))
 
 
 def cotangents(y: Value, gy: Value, wrt: Sequence[Value]) -> list[Value | None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from graphspec.ir.sizes import Size, product, relation, same, symbols
+from graphspec.ir.sizes import Size, evaluate, product, relation, same, symbols
 
 
 class DType(enum.Enum):
@@ -58,6 +59,10 @@ class TensorType:
 
     def with_shape(self, shape: tuple[Size, ...]) -> TensorType:
         return TensorType(self.dtype, shape)
+
+    def at(self, env: Mapping[str, int]) -> TensorType:
+        """The type with its dims being these numbers."""
+        return self.with_shape(tuple([evaluate(size, env) for size in self.shape]))
 
     def with_dtype(self, dtype: DType) -> TensorType:
         return TensorType(dtype, self.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphspec.ir import DType, Input, Literal, Node, Op, TensorType, evaluate
+from graphspec.ir import DType, Input, Literal, Node, Op, TensorType
 from graphspec.runtime.plan import Plan, Step, nbytes
 
 #: what a core does in a second: of products of matrices, and of bytes that pass through it; and a call
@@ -30,8 +30,8 @@ def seconds(node: Node, env: Mapping[str, int]) -> float:
     """About how long a node takes on one core where the dims have these numbers."""
     if node.op.is_view or isinstance(node.op, Input | Literal):
         return 0.0
-    operands = [_known(value.type, env) for value in node.inputs]
-    done = _cost(node.op, operands, [_known(type, env) for type in node.types])
+    operands = [value.type.at(env) for value in node.inputs]
+    done = _cost(node.op, operands, [type.at(env) for type in node.types])
     return CALL + done.flops / FLOPS + done.bytes / BYTES
 
 
@@ -68,10 +68,6 @@ def moved(op: Op, operands: Sequence[TensorType], results: Sequence[TensorType])
 
 def _cost(op: Op, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Cost:
     return Cost(flops(op, operands, results[0]), moved(op, operands, results), results[0].dtype)
-
-
-def _known(type: TensorType, env: Mapping[str, int]) -> TensorType:
-    return type.with_shape(tuple(evaluate(size, env) for size in type.shape))
 
 
 def _size(type: TensorType) -> int:

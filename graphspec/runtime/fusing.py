@@ -10,9 +10,10 @@ from typing import TypeAlias
 from graphspec.ir import Graph, Node, Op, TensorType
 from graphspec.ops.blocks import BLOCK
 from graphspec.ops.comparison import Where
+from graphspec.runtime.kernels.registry import find_scratch
 from graphspec.runtime.loops import accepts
 from graphspec.runtime.means import Means
-from graphspec.runtime.plan import Stages
+from graphspec.runtime.plan import Stages, nbytes
 from graphspec.transforms.changed import Changed
 from graphspec.transforms.fuse import Style, fuse
 from graphspec.transforms.recompute import recompute
@@ -41,7 +42,14 @@ def fused(
     """
     for style in (LOOPS, BLOCKS) if means.fast else (BLOCKS,):
         graph, stages = _changed(graph, env, stages, partial(fuse, style=style))
-    return _changed(graph, env, stages, recompute) if means.recompute else (graph, stages)
+    if not means.recompute:
+        return graph, stages
+
+    def storage(node: Node) -> int:
+        types = [value.type.at(env) for value in node.inputs]
+        return sum(map(nbytes, find_scratch(node.op.at(env), types, fast=means.fast)))
+
+    return _changed(graph, env, stages, partial(recompute, storage=storage))
 
 
 def _changed(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphspec.ir import Graph, Node, TensorType, Value, evaluate
+from graphspec.ir import Graph, Node, TensorType, Value
 from graphspec.runtime.blocks import Pool
 from graphspec.runtime.cost import seconds
 from graphspec.runtime.means import PLAIN, Means
@@ -68,7 +68,7 @@ class ParallelProgram:
         sizes = [b - a for a, b in self._bounds]
         side, symbol = pieces.pieces, pieces.symbol
         given = {value: place for places in side.gives for value, place in places.items()}
-        self._types = {place.value: _at(place.value.type, env) for place in given.values()}
+        self._types = {place.value: place.value.type.at(env) for place in given.values()}
         placed = frozenset(
             value
             for value, place in given.items()
@@ -216,10 +216,6 @@ def _resume(part: Played, given: list[Any]) -> Any:
 def _label(value: Value) -> str:
     label: str = value.node.op.attributes()["label"]
     return label
-
-
-def _at(type: TensorType, env: Mapping[str, int]) -> TensorType:
-    return type.with_shape(tuple(evaluate(size, env) for size in type.shape))
 
 
 def _is_cut_plainly(type: TensorType, axis: int | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import TypeAlias
@@ -18,8 +18,8 @@ from graphspec.transforms.changed import Changed
 LEAST = 8 << 20
 #: the part of them that must be saved
 GAIN = 0.1
-#: bytes from which on a value is worth making again
-LARGE = 1 << 18
+#: the part of them from which on a value is worth making again
+LARGE = 1 / 32
 #: what takes this part of the memory of a value may be held for it
 SMALL = 1 / 64
 #: times that a value is made again
@@ -29,7 +29,12 @@ STEP = 2**-20
 
 
 def recompute(
-    graph: Graph, env: Mapping[str, int], stages: Mapping[Node, int], *, least: int = LEAST
+    graph: Graph,
+    env: Mapping[str, int],
+    stages: Mapping[Node, int],
+    *,
+    storage: Callable[[Node], int] = lambda node: 0,
+    least: int = LEAST,
 ) -> Changed:
     """Give late users of a value a copy of their own where that lowers the most memory taken at once.
 
@@ -37,13 +42,13 @@ def recompute(
     can be made again of others that are there anyway, with no more work than passing over them once: the
     layer's input for the gradient of a weight, from what normalisation and relu made it of.  After fusion,
     when it is known what is stored.  Nothing is done where less than `least` bytes are taken.  `stages` are
-    those in which nodes run.
+    those in which nodes run, `storage` gives the bytes that a node works with besides.
 
         relu(c) as h; ...; h.T @ g     becomes     relu(c) as h; ...; relu(c).T @ g
 
     Source: Chen et al. (2016), arXiv:1604.06174, with a greedy choice.
     """
-    lives = _Lives(graph, env, stages)
+    lives = _Lives(graph, env, stages, storage, least * LARGE)
     before = max(lives.taken({}).values(), default=0)
     if before < least:
         return Changed(graph)
@@ -72,7 +77,14 @@ class _Lives:
     Moments are the places of nodes in their order; what is made again is made a `STEP` before its first use.
     """
 
-    def __init__(self, graph: Graph, env: Mapping[str, int], stages: Mapping[Node, int]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        env: Mapping[str, int],
+        stages: Mapping[Node, int],
+        storage: Callable[[Node], int],
+        large: float,
+    ) -> None:
         self.graph = graph
         self.stages = stages
         self.order = sorted(graph.nodes, key=lambda node: (stages.get(node, 0), node.serial))
@@ -95,7 +107,11 @@ class _Lives:
         self.results = {self.root[value] for value in graph.outputs.values()}
         for value in self.results:
             self.uses[value].append(len(self.order))
-        self.large = sorted((v for v in self.uses if self.size[v] >= LARGE), key=lambda v: -self.size[v])
+        self.working: list[tuple[float, bool, int]] = []
+        for i, node in enumerate(self.order):
+            if size := storage(node):
+                self.working += [(i, False, size), (i, True, -size)]
+        self.large = sorted((v for v in self.uses if self.size[v] >= large), key=lambda v: -self.size[v])
 
     def choose(self) -> dict[Value, tuple[_Choice, ...]]:
         """What is made again: the largest first, of what is alive when the most is, as long as that helps."""
@@ -134,7 +150,7 @@ class _Lives:
 
     def taken(self, chosen: Choices) -> dict[float, int]:
         """The bytes that are taken at each moment, in their order."""
-        changes: list[tuple[float, bool, int]] = []
+        changes = list(self.working)
         for value, moments in self.all_uses(chosen).items():
             first, *again = _lives(moments, chosen.get(value, ()))
             for start, end in [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from graphspec.runtime import fusing
 from graphspec.runtime.means import Means
 from graphspec.runtime.program import Program
 from graphspec.transforms.fuse import Style, fuse
+from graphspec.transforms.recompute import recompute
 from graphspec.transforms.straighten import straighten
 from graphspec.transforms.unpack_products import unpack_products
 from tests.runtime.graphs import ENV, random_arrays, random_graph
@@ -128,13 +130,37 @@ def test_random_graphs_in_loops_and_in_blocks(seed, monkeypatch):
     pytest.importorskip("numba")
     in_python(monkeypatch)
     small_blocks(monkeypatch, size=5)
+    monkeypatch.setattr(fusing, "recompute", partial(recompute, least=0))
     graph = random_graph(seed)
     arrays = {v.node.op.label: array for v, array in random_arrays(graph, seed).items()}
     expected = Program(graph, ENV)(arrays)
     for fast in (False, True):
         ready = straighten(unpack_products(graph, ENV))
         verify(ready)
-        same(Program(ready, ENV, means=Means(fuse=True, fast=fast))(arrays), expected, rtol=1e-9, scale=1e-12)
+        means = Means(fuse=True, recompute=True, fast=fast)
+        same(Program(ready, ENV, means=means)(arrays), expected, rtol=1e-9, scale=1e-12)
+
+
+def test_what_is_made_again_needs_less_memory_and_is_the_same():
+    model = gs.loads("""gspec 1
+dim N = 64
+input x: f32[N, 64] ~ normal()
+block layer(x[N, D]) -> [N, D] {
+  return x + (x -> layer_norm as ln -> linear(2 * D) as fc1 -> relu -> linear(D) as fc2)
+}
+loss s = mean((x -> repeat(6, layer) as layers) ** 2)
+""")
+    graph = straighten(compiler.simplify(model.gradient_graph("@params"), check=True))
+    arrays = {**model.init(seed=0), **model.draw(seed=0)}
+    env = {"N": 4096}
+    arrays["x"] = np.random.default_rng(0).standard_normal((4096, 64)).astype("f4")
+    held, again = (
+        Program(graph, env, means=Means(fuse=True, recompute=recompute)) for recompute in (False, True)
+    )
+    assert again.plan.arena_bytes < 0.8 * held.plan.arena_bytes
+    expected = held(arrays)
+    for name, array in again(arrays).items():
+        np.testing.assert_array_equal(array, expected[name])
 
 
 def test_a_softmax_is_one_group():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from graphspec.runtime.parallel import ParallelProgram, use_threads
 from graphspec.runtime.pieces import cut, find_symbol
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
+from graphspec.transforms.recompute import recompute
 from graphspec.transforms.straighten import straighten
 from tests.runtime.loops_in_python import run_in_python
 
@@ -148,9 +150,10 @@ def test_pieces_are_fused_within_their_stages(text, fast, monkeypatch):
     monkeypatch.setattr("graphspec.runtime.compiled.compiled", run_in_python)
     monkeypatch.setattr(blocks, "BLOCK", 16)
     monkeypatch.setattr(fusing, "BLOCKS", dataclasses.replace(fusing.BLOCKS, least=0))
+    monkeypatch.setattr(fusing, "recompute", partial(recompute, least=0))
     program, arrays = whole_program(text, mode="train")
     pieces = cut(straighten(program.graph), find_symbol(program.graph))
-    found = ParallelProgram(pieces, program.plan.env, 2, Means(fuse=True, fast=fast))(arrays)
+    found = ParallelProgram(pieces, program.plan.env, 2, Means(fuse=True, recompute=True, fast=fast))(arrays)
     for name, array in Program(program.graph, program.plan.env)(arrays).items():
         np.testing.assert_allclose(found[name], array, rtol=1e-9, atol=1e-11)
 

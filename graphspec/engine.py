@@ -326,7 +326,8 @@ class Engine:
         module, bound = self._measure({**files, **given}, "numpy")
         derived = self.derive(request, module)
         sizes = self._sizes_used(module, derived, bound.env)
-        return plan(self.graph(derived), sizes), module, derived
+        means = EVERYTHING.without({*self._without, "fast"})
+        return plan(self.graph(derived), sizes, means), module, derived
 
     def plan_as_written(self, request: Request, module: Module, sizes: Sizes) -> Plan:
         """The plan of a request's program where nothing is optimised, for these sizes of the dims."""
@@ -334,7 +335,8 @@ class Engine:
 
         derived = self._derive(module, request, without=ALL)
         used = self._sizes_used(module, derived, sizes)
-        return plan(derived.weighed(compiler.simplify(derived.graph, without=ALL), used, ALL), used)
+        graph = derived.weighed(compiler.simplify(derived.graph, without=ALL), used, ALL)
+        return plan(graph, used, EVERYTHING.without(ALL))
 
     def load_parameters(
         self,

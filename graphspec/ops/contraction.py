@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from graphspec.ir import (
     Alignment,
     Box,
@@ -18,7 +20,7 @@ from graphspec.ir import (
     same,
 )
 from graphspec.ops.rules import require_number
-from graphspec.ops.shape import Reshape, cut_axis, fold_axes, move_axis, swap_last
+from graphspec.ops.shape import Reshape, Transpose, cut_axis, fold_axes, move_axis, swap_last
 
 
 @op
@@ -115,6 +117,24 @@ class Matmul(Op):
             Sample(cls(), (Box((2, 2, 3)), vector)),
             Sample(cls(), (Box((2, 3), -4, 4, "int"), Box((3, 2), -4, 4, "int"))),
         )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProductInOrder(Op):
+    """z = transpose(x @ y, axes), written as it lies in memory instead of being copied.
+
+    Shapes: x[..., I, K], y[..., K, J] -> z, that is [..., I, J] with its axes in this order.
+    Made by the compiler (`transforms.order_products`), after differentiation.
+    """
+
+    axes: tuple[int, ...]
+    name = "product_in_order"
+    field_names = ("axes",)
+    kernel = "product_in_order"
+    is_internal = True
+
+    def infer(self, x: TensorType, y: TensorType) -> TensorType:
+        return Transpose(self.axes).infer(Matmul().infer(x, y))
 
 
 def _reshape(x: Value, shape: tuple[Size, ...]) -> Value:

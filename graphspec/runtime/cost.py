@@ -41,7 +41,7 @@ def flops(op: Op, operands: Sequence[TensorType], result: TensorType) -> int:
     They are those of the definition: a kernel may do with fewer, as Winograd's does.
     """
     match op.name:
-        case "matmul":
+        case "matmul" | "product_in_order":
             return 2 * _size(result) * _number(operands[0].shape[-1])
         case "convolution":
             return 2 * _size(result) * _size(operands[1]) // max(1, _number(operands[1].shape[0]))

@@ -16,6 +16,7 @@ from graphspec.runtime.means import Means
 from graphspec.runtime.plan import Stages, nbytes
 from graphspec.transforms.changed import Changed
 from graphspec.transforms.fuse import Style, fuse
+from graphspec.transforms.order_products import order_products
 from graphspec.transforms.recompute import recompute
 
 LOOPS = Style(accepts, is_compiled=True)
@@ -40,6 +41,8 @@ def fused(
     """The graph with its groups fused, and what is held too long made again; and its stages, whose values
     are others then.
     """
+    if means.order_products:
+        graph, stages = _changed(graph, env, stages, order_products)
     for style in (LOOPS, BLOCKS) if means.fast else (BLOCKS,):
         graph, stages = _changed(graph, env, stages, partial(fuse, style=style))
     if not means.recompute:

@@ -24,6 +24,12 @@ def matmul(xp: Any, out: Any, x: Any, y: Any) -> None:
         np.matmul(x, y, out=out)
 
 
+@kernel("product_in_order", "numpy")
+def product_in_order(xp: Any, out: Any, x: Any, y: Any, *, axes: tuple[int, ...]) -> None:
+    """out = (x @ y).transpose(axes)."""
+    matmul(xp, out.transpose([axes.index(k) for k in range(len(axes))]), x, y)
+
+
 def _blas_ready(x: Any) -> Any:
     """x, or a copy where its strides would send numpy into its own slow loops."""
     if x.ndim < 2 or x.dtype.kind != "f":

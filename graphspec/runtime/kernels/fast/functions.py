@@ -237,7 +237,10 @@ def _complement(size: Any) -> Any:
     t = size if size < _LAST else _LAST
     # the square of a number with few digits is exact: t*t = head*head + (t - head) * (t + head)
     head = float32(int32(t * float32(16.0))) * float32(0.0625)
-    y = exp((head - t) * (head + t)) * exp(-(head * head))
+    near, rest = head * head, (t - head) * (t + head)
+    square = near + rest
+    y = exp(-square)
+    y -= y * ((near - square) + rest)  # what the sum has lost: exp(-lost) is 1 - lost
     u = (t - float32(3.0)) / (t + float32(3.0))
     p = _WHOLE[0]
     p = p * u + _WHOLE[1]

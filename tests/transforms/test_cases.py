@@ -21,6 +21,7 @@ from graphspec.ops.fused import Fused
 from graphspec.ops.reduction import Max, Min, Sum
 from graphspec.requests import Request
 from graphspec.transforms.fuse import Style, fuse
+from graphspec.transforms.order_products import order_products
 from graphspec.transforms.recompute import recompute
 from graphspec.transforms.straighten import straighten
 from graphspec.transforms.transpose_products import transpose_products
@@ -38,6 +39,7 @@ def _accepts(op: Any, operands: Any, result: Any) -> bool:
 LOOPS = Style(_accepts, is_compiled=True)
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "fuse": lambda graph: fuse(straighten(graph), SIZES, {}, LOOPS).graph,
+    "order_products": lambda graph: order_products(graph, SIZES, {}).graph,
     "recompute": lambda graph: recompute(PASSES["fuse"](graph), SIZES, {}, least=0).graph,
     "straighten": straighten,
     "transpose_products": transpose_products,

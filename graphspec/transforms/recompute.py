@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from graphspec.ir import Graph, Input, Literal, Node, Op, Value, evaluate, made_at, with_inputs
 from graphspec.ops.fused import Fused, Member
@@ -49,11 +49,11 @@ def recompute(
     Source: Chen et al. (2016), arXiv:1604.06174, with a greedy choice.
     """
     lives = _Lives(graph, env, stages, storage, least * LARGE)
-    before = max(lives.taken({}).values(), default=0)
+    before = _worst(lives.taken({})).bytes
     if before < least:
         return Changed(graph)
     chosen = lives.choose()
-    if not chosen or max(lives.taken(chosen).values()) > (1 - GAIN) * before:
+    if _worst(lives.taken(chosen)).bytes > (1 - GAIN) * before:
         return Changed(graph)
     return _Rebuilt(lives, chosen).run()
 
@@ -111,41 +111,41 @@ class _Lives:
         for i, node in enumerate(self.order):
             if size := storage(node):
                 self.working += [(i, False, size), (i, True, -size)]
-        self.large = sorted((v for v in self.uses if self.size[v] >= large), key=lambda v: -self.size[v])
+        #: what is smaller is as good as nothing
+        self.counted = [value for value, size in self.size.items() if size and size >= SMALL * large]
+        self.large = sorted((v for v in self.counted if self.size[v] >= large), key=lambda v: -self.size[v])
 
     def choose(self) -> dict[Value, tuple[_Choice, ...]]:
         """What is made again: the largest first, of what is alive when the most is, as long as that helps."""
         chosen: dict[Value, tuple[_Choice, ...]] = {}
-        while (better := self.better(chosen)) is not None:
-            chosen = better
-        return chosen
-
-    def better(self, chosen: Choices) -> dict[Value, tuple[_Choice, ...]] | None:
-        """One more choice, with which less is taken at the worst moment."""
-        taken, uses = self.taken(chosen), self.all_uses(chosen)
-        most = max(taken.values())
-        moment = next(m for m in taken if taken[m] == most)
-        worst = most, list(taken.values()).count(most)
-        for value in self.large:
-            before = chosen.get(value, ())
-            choice = self.choice(value, moment, uses) if len(before) < MOST else None
-            if choice is None:
-                continue
-            after = tuple(sorted((*before, choice), key=lambda c: c.split))
-            tried = {**chosen, value: after}
-            found = list(self.taken(tried).values())
-            if (max(found), found.count(most)) < worst:
-                return tried
-        return None
+        worst = _worst(self.taken(chosen))
+        while True:
+            before = worst
+            uses = self.all_uses(chosen)
+            for value in self.large:
+                choice = self.choice(value, worst.moment, uses, chosen.get(value, ()))
+                if choice is None:
+                    continue
+                lives = sorted((*chosen.get(value, ()), choice), key=lambda c: c.split)
+                tried = {**chosen, value: tuple(lives)}
+                found = _worst(self.taken(tried))
+                if (found.bytes, found.times) < (worst.bytes, worst.times):
+                    chosen, uses = tried, self.all_uses(tried)
+                    moved, worst = found.moment != worst.moment, found
+                    if moved:
+                        break
+            if worst is before:
+                return chosen
 
     def all_uses(self, chosen: Choices) -> dict[Value, list[float]]:
         """The moments at which roots are used, also to make others again."""
-        uses = {value: list(moments) for value, moments in self.uses.items()}
+        uses = {value: list(self.uses[value]) for value in self.counted}
         for value in sorted(chosen, key=lambda v: (self.start[v], v.index), reverse=True):
             lives = _lives(uses[value], chosen[value])
             for choice, moments in zip(chosen[value], lives[1:], strict=True):
                 for leaf in choice.inputs if moments else ():
-                    uses[self.root[leaf]].append(min(moments) - STEP)
+                    if self.root[leaf] in uses:
+                        uses[self.root[leaf]].append(min(moments) - STEP)
         return uses
 
     def taken(self, chosen: Choices) -> dict[float, int]:
@@ -166,10 +166,17 @@ class _Lives:
                 found[moment] = now
         return found
 
-    def choice(self, value: Value, moment: float, uses: Mapping[Value, list[float]]) -> _Choice | None:
+    def choice(
+        self, value: Value, moment: float, uses: Mapping[Value, list[float]], before: Sequence[_Choice]
+    ) -> _Choice | None:
         """How a value is made again for who uses it after a moment, if it is only held then."""
-        late = [m for m in uses[value] if m > moment]
-        if value in self.results or not late or self.start[value] >= moment or moment in uses[value]:
+        if value in self.results or len(before) == MOST or moment in uses[value]:
+            return None
+        life = bisect_left([choice.split for choice in before], moment)
+        now = _lives(uses[value], before)[life]
+        late = [m for m in now if m > moment]
+        begin = min(now, default=moment) - STEP if life else self.start[value]
+        if not late or begin >= moment:
             return None
         op = value.node.op
         if not isinstance(op, Fused):
@@ -182,6 +189,20 @@ class _Lives:
         }
         found = part_of(op, op.results[value.index], value.node.inputs, there)
         return found and _Choice(moment, *found)
+
+
+class _Worst(NamedTuple):
+    """The moment when the most bytes are taken, and how many moments there are with as many."""
+
+    bytes: int
+    moment: float
+    times: int
+
+
+def _worst(taken: Mapping[float, int]) -> _Worst:
+    most = max(taken.values(), default=0)
+    moments = [moment for moment, size in taken.items() if size == most]
+    return _Worst(most, min(moments, default=0), len(moments))
 
 
 def _lives(uses: Sequence[float], choices: Sequence[_Choice]) -> list[list[float]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -165,10 +165,12 @@ def assemble(
     If it takes longer than `threads_from` seconds it works on pieces of its batch in several threads.
     `check` verifies the graph after each pass.
     """
-    from graphspec.runtime.link import LONG
+    from graphspec.runtime.fusing import is_worth_it
     from graphspec.runtime.program import Program
 
-    if means.fuse and backend == "numpy" and len(graph.nodes) <= LONG:
+    if backend != "numpy" or not is_worth_it(graph, sizes):
+        means = replace(means, fuse=False, fast=False)
+    if means.fuse:
 
         def unpack(graph: Graph) -> Graph:
             return unpack_products(graph, sizes) if means.fast else graph

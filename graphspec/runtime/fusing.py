@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,23 @@ def _is_array_call(op: Op, operands: Sequence[TensorType], result: TensorType) -
 
 #: blocks are worth their loop where a whole array does not stay in the cache
 BLOCKS = Style(_is_array_call, is_compiled=False, least=4 * BLOCK)
+
+
+#: nodes that are fused and compiled in any case, and bytes of values from which on more are
+FEW, HEAVY = 2000, 1 << 26
+
+
+def is_worth_it(graph: Graph, env: Mapping[str, int]) -> bool:
+    """Whether a graph saves more time than it takes to fuse and compile it.
+
+    A graph of very many nodes does only if its arrays are large.
+    """
+    if len(graph.nodes) <= FEW:
+        return True
+    taken = 0
+    for type, count in Counter(type for node in graph.nodes for type in node.types).items():
+        taken += count * nbytes(type.at(env))
+    return taken >= HEAVY
 
 
 #: takes a graph, the dims, and the stages of its nodes

@@ -78,11 +78,10 @@ class Program:
     ) -> None:
         self.backend: Backend = find_backend(backend)
         is_plain = backend == "numpy" and watch is None
-        is_short = len(graph.nodes) <= LONG  # of another it would wait for a compiler too long
         self.means = means = replace(
             means,
-            fuse=means.fuse and is_plain and is_short,
-            fast=means.fast and is_plain and is_short,
+            fuse=means.fuse and is_plain,
+            fast=means.fast and is_plain,
             overwrite=means.overwrite and watch is None,
         )
         #: what it computes, before anything was fused
@@ -111,7 +110,7 @@ class Program:
         self._clock = clock
         #: the memory of large results; of others, and on a device, the array library does that itself
         self.pool = Pool(self.plan.own_bytes if backend == "numpy" else ())
-        if len(self.plan.steps) > LONG and watch is None and stages is None:
+        if len(self.plan.steps) > LONG and watch is None and stages is None and not means.fuse:
             empty = self.pool.empty if backend == "numpy" else None
             self._linked = Linked(self.plan, backend, empty=empty, clock=clock)
         #: does the work instead, in several threads (see `runtime.parallel`)

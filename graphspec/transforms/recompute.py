@@ -24,6 +24,8 @@ LARGE = 1 / 32
 SMALL = 1 / 64
 #: times that a value is made again
 MOST = 2
+#: values that are looked at until enough was tried: a second or so
+WORK = 1 << 19
 #: between moments: what is made of what is made again is made a step later
 STEP = 2**-20
 
@@ -119,16 +121,18 @@ class _Lives:
         """What is made again: the largest first, of what is alive when the most is, as long as that helps."""
         chosen: dict[Value, tuple[_Choice, ...]] = {}
         worst = _worst(self.taken(chosen))
+        tries = WORK // max(1, len(self.counted))
         while True:
             before = worst
             uses = self.all_uses(chosen)
             for value in self.large:
                 choice = self.choice(value, worst.moment, uses, chosen.get(value, ()))
-                if choice is None:
+                if choice is None or not tries:
                     continue
                 lives = sorted((*chosen.get(value, ()), choice), key=lambda c: c.split)
                 tried = {**chosen, value: tuple(lives)}
                 found = _worst(self.taken(tried))
+                tries -= 1
                 if (found.bytes, found.times) < (worst.bytes, worst.times):
                     chosen, uses = tried, self.all_uses(tried)
                     moved, worst = found.moment != worst.moment, found

@@ -361,7 +361,7 @@ def test_swapped_arguments_are_an_error_that_lists_what_is_expected(toy: gs.Mode
 
 def test_what_is_no_mapping_is_an_error(toy: gs.Model) -> None:
     with pytest.raises(GraphSpecError) as error:
-        toy.forward(toy.init(), np.zeros((4, 3)))  # type: ignore[arg-type]
+        toy.forward(toy.init(), np.zeros((4, 3)))
     assert ids(error) == ["not-a-mapping"]
 
 
@@ -497,7 +497,7 @@ def test_a_step_that_knows_its_arrays_refuses_wrong_ones(
     with pytest.raises(GraphSpecError):
         step(known[1], known[0])
     with pytest.raises(GraphSpecError):
-        step(list(known[0]), known[1])  # type: ignore[arg-type]
+        step(list(known[0]), known[1])
 
 
 def test_results_of_a_step_never_alias(toy: gs.Model) -> None:
@@ -593,7 +593,7 @@ def test_graphs_can_be_looked_at(toy: gs.Model) -> None:
 
 def test_a_wrong_mode_or_dtype_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="eval"):
-        gs.loads(TOY, mode="training")  # type: ignore[arg-type]
+        gs.loads(TOY, mode="training")
     with pytest.raises(ValueError, match="f64"):
         gs.loads(TOY, dtype="float64")
 

@@ -88,9 +88,9 @@ MUTATIONS = {
 }
 
 
-def check(text: str, **options: object) -> gs.verdicts.GradcheckReport:  # type: ignore[name-defined]
+def check(text: str, **options: object) -> gs.verdicts.GradcheckReport:
     model = gs.loads(HEAD + text)
-    return model.gradcheck(model.init(1), model.draw(1), **options)  # type: ignore[arg-type]
+    return model.gradcheck(model.init(1), model.draw(1), **options)
 
 
 def shown(report: object) -> str:
@@ -99,7 +99,7 @@ def shown(report: object) -> str:
 
 
 def ids(report: object) -> list[str]:
-    return [d.id for d in report.diagnostics]  # type: ignore[attr-defined]
+    return [d.id for d in report.diagnostics]
 
 
 # --- right ----------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def python_cases() -> dict[str, Callable[[gs.Model], object]]:
     x = np.zeros((4, 3), "float32")
     return {
         "swapped": lambda m: m.grad(m.draw(names=["x", "label"]), m.init(), wrt="x", of="nll"),
-        "not_a_mapping": lambda m: m.forward(m.init(), x, of="h"),  # type: ignore[arg-type]
+        "not_a_mapping": lambda m: m.forward(m.init(), x, of="h"),
         "one_cotangent_for_two": lambda m: m.grad(
             m.init(), {"x": x}, wrt="x", of=["h", "logits"], cotangent=np.ones((4, 2), "float32")
         ),

@@ -88,17 +88,17 @@ MUTATIONS = {
 }
 
 
-def check(text: str, **options: object) -> gs.verdicts.GradcheckReport:
+def check(text: str, **options: object) -> gs.GradcheckReport:
     model = gs.loads(HEAD + text)
     return model.gradcheck(model.init(1), model.draw(1), **options)
 
 
-def shown(report: object) -> str:
+def shown(report: gs.GradcheckReport) -> str:
     """A report as text, but for numbers whose digits rounding makes."""
     return re.sub(r"\d(\.\d+)?e[+-]\d+", "#", str(report)) + "\n"
 
 
-def ids(report: object) -> list[str]:
+def ids(report: gs.GradcheckReport) -> list[str]:
     return [d.id for d in report.diagnostics]
 
 

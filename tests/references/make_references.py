@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from spec_cases import SCENES, Scene  # noqa: E402
-from std_cases import CASES, Array, Case  # noqa: E402
+from spec_cases import SCENES, Scene  # noqa: E402  (beside this file)
+from std_cases import CASES, Array, Case  # noqa: E402  (beside this file)
 
 
 def heads(q, k, v, count, in_weight, in_bias, out_weight, out_bias, causal=False):

@@ -219,6 +219,8 @@ def test_wrong_requests_for_jacobians_are_diagnostics(mixed: gs.Model) -> None:
         ("s", "x", {"rows": [12]}, "jacobian-part"),
         ("s", "x", {"rows": -1}, "jacobian-part"),
         ("s", "x", {"cols": slice(0, 10)}, "jacobian-part"),
+        ("s", "x", {"rows": slice(5, 2)}, "empty-jacobian-part"),
+        ("s", "x", {"cols": []}, "empty-jacobian-part"),
         ("s", "x", {"chunk": 0}, "no-chunks"),
     ]
     for of, wrt, more, id in wrong:

@@ -11,7 +11,14 @@ import typer
 from graphspec.cli import options, texts
 from graphspec.cli.cotangents import read_cotangents
 from graphspec.cli.report import Report
-from graphspec.cli.running import arguments, load_model, read_options, require_backend, write
+from graphspec.cli.running import (
+    arguments,
+    load_model,
+    read_options,
+    require_backend,
+    require_writable,
+    write,
+)
 
 
 def forward(
@@ -39,6 +46,7 @@ def forward(
     sets = texts.read_sets(set)
     with Report("forward", as_json=json) as report:
         require_backend(backend)
+        require_writable(out)
         model = load_model(
             report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
         )
@@ -86,6 +94,7 @@ def grad(
     targets = texts.split_names(wrt)
     with Report("grad", as_json=json) as report:
         require_backend(backend)
+        require_writable(out)
         if plot is not None:
             from graphspec.runtime.plot import require_plotting
 
@@ -164,6 +173,7 @@ def init(
     """Write initial parameters and buffers to a file."""
     sets = texts.read_sets(set)
     with Report("init", as_json=json) as report:
+        require_writable(out)
         model = load_model(report, spec, sets, dtype, options.Mode.eval)
         values = model.init(seed=seed)
         report.result = {"seed": seed, "parameters": report.arrays(values)}

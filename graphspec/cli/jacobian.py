@@ -8,7 +8,14 @@ import typer
 
 from graphspec.cli import options, texts
 from graphspec.cli.report import Report
-from graphspec.cli.running import arguments, load_model, read_options, require_backend, write
+from graphspec.cli.running import (
+    arguments,
+    load_model,
+    read_options,
+    require_backend,
+    require_writable,
+    write,
+)
 
 
 def jacobian(
@@ -49,6 +56,7 @@ def jacobian(
     precision = options.DTypeName.f64 if check else dtype
     with Report("jacobian", as_json=json) as report:
         require_backend(backend)
+        require_writable(out)
         model = load_model(
             report, spec, sets, precision, mode, simplify=not no_opt, verify=verify, max_memory=limit
         )

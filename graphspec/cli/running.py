@@ -68,6 +68,14 @@ def require_backend(backend: options.Backend) -> None:
     find_backend(backend.value)
 
 
+def require_writable(out: Path | None) -> None:
+    """End here, before anything is computed, where `--out` names no file that arrays are written to."""
+    from graphspec.runtime.parameters import require_writable
+
+    if out is not None:
+        require_writable(out)
+
+
 def load_model(
     report: Report,
     spec: Path,
@@ -144,7 +152,10 @@ def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) 
         rows = [name for name in model.batched(inputs) if inputs[name].ndim]
         if not rows:
             raise GraphSpecError(say.nothing_to_take())
-        inputs |= {name: inputs[name][given.take] for name in rows}
+        for name in rows:
+            array, inputs[name] = inputs[name], inputs[name][given.take]
+            if len(array) and not len(inputs[name]):
+                raise GraphSpecError(say.nothing_taken(texts.as_written(given.take), name, len(array)))
     return inputs
 
 

@@ -73,6 +73,8 @@ def show(
     sets = texts.read_sets(set)
     if stage is Stage.gradient and not wrt:
         raise typer.BadParameter("the gradient with respect to what?", param_hint="--wrt")
+    if wrt and stage not in (Stage.gradient, Stage.plan):
+        raise typer.BadParameter("that is for --stage gradient or --stage plan", param_hint="--wrt")
     if stage in (Stage.ast, Stage.plan) and format is not Format.text:
         raise typer.BadParameter(f"--stage {stage.value} is text", param_hint="--format")
     if values and (names or stage in (Stage.ast, Stage.plan) or format is Format.gspec):

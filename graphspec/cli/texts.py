@@ -65,6 +65,11 @@ def read_take(text: str | None) -> slice | None:
     return rows
 
 
+def as_written(rows: slice) -> str:
+    """`A:B` again."""
+    return ":".join("" if end is None else str(end) for end in (rows.start, rows.stop))
+
+
 def read_part(text: str | None, option: str) -> slice | list[int] | None:
     """`A:B` (either end may be left out), a number, or numbers with commas."""
     if text is None:

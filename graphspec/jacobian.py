@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 from typing import Any, TypeAlias
 
 from graphspec.answers import Array
@@ -129,8 +130,8 @@ def _indices(part: str, what: str, chosen: Part, shape: tuple[int, ...]) -> tupl
         wanted = tuple(range(size)[chosen])
     else:
         asked = str(chosen)
-        wanted = (int(chosen),) if isinstance(chosen, int) else tuple(int(index) for index in chosen)
-        wrong = [str(index) for index in wanted if not 0 <= index < size]
+        wanted = tuple(map(index, chosen if isinstance(chosen, Iterable) else (chosen,)))
+        wrong = [str(number) for number in wanted if not 0 <= number < size]
     if wrong:
         raise GraphSpecError(say.jacobian_part(part, what, size, f"`{wrong[0]}`"))
     if not wanted:

@@ -170,7 +170,7 @@ class Model:
         those of `inputs`.
         """
         where = backend or backend_of(inputs or {})
-        return self._engine.start(names, ("param", "buffer"), inputs or {}, seed=seed, backend=where)
+        return self._engine.start(texts(names), ("param", "buffer"), inputs or {}, seed=seed, backend=where)
 
     def load_params(
         self,
@@ -189,7 +189,7 @@ class Model:
         all that is missing or does not fit.
         """
         return self._engine.load_parameters(
-            path, names, prefix=prefix, rename=rename or {}, transpose=transpose
+            path, texts(names), prefix=prefix, rename=rename or {}, transpose=texts(transpose) or ()
         )
 
     def draw(
@@ -205,7 +205,7 @@ class Model:
         Sizes are those of `inputs` that are there already, else the defaults of the dims.
         """
         where = backend or backend_of(inputs or {})
-        return self._engine.start(names, ("input",), inputs or {}, seed=seed, backend=where)
+        return self._engine.start(texts(names), ("input",), inputs or {}, seed=seed, backend=where)
 
     def default_data(self, names: Iterable[str]) -> dict[str, Array]:
         """The arrays of those names that the spec itself reads from files (`= file(...)`)."""

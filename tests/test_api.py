@@ -396,7 +396,7 @@ def test_initialisation_depends_on_seed_and_name_alone(toy: gs.Model) -> None:
     larger = gs.loads(TOY.replace("as fc)", "as fc)\nk = linear(h, 7) as new\noutput more = k"))
     np.testing.assert_array_equal(toy.init(3)["fc.weight"], larger.init(3)["fc.weight"])
     assert (toy.init(3)["fc.weight"] != toy.init(4)["fc.weight"]).any()
-    assert list(toy.init(names=["fc.bias"])) == ["fc.bias"]
+    assert list(toy.init(names=["fc.bias"])) == list(toy.init(names="fc.bias")) == ["fc.bias"]
 
 
 def test_initial_values_may_be_computed() -> None:

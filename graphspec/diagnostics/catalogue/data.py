@@ -289,12 +289,13 @@ def argument_missing(name: str, type: str, span: Span | None, given: Sequence[st
     Only what the request depends on must be given.  On the command line `--draw NAME` draws an input by
     its sampler; in Python, `model.draw(seed=0)` and `model.init(seed=0)` do.
     """
-    own = " " in name  # a cotangent or a tangent, which nothing draws
+    drawn = "`--draw NAME` (in Python `model.draw()`) draws an input, `model.init()` parameters"
+    weight = "it is given as `cotangent=`"
     return finding(
         f"`{name}` is needed, {type}, and was not given",
         primary=_label(span, "declared here"),
         notes=(f"given were {_listed(given)}",) if given else (),
-        help=() if own else ("`--draw NAME` (in Python `model.draw()`) draws an input by its sampler",),
+        help=(weight if name.startswith("cotangent of ") else drawn,),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from graphspec.compiler import Derived
@@ -14,7 +14,7 @@ Names: TypeAlias = "str | Sequence[str]"
 T = TypeVar("T")
 
 
-def texts(names: Names | None) -> tuple[str, ...] | None:
+def texts(names: Iterable[str] | None) -> tuple[str, ...] | None:
     """Names as a request has them: one may be given without a list."""
     return None if names is None else (names,) if isinstance(names, str) else tuple(names)
 

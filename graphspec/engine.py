@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from graphspec import compiler
 from graphspec.compiler import Derived, Settings, Spec
-from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
+from graphspec.diagnostics import Diagnostic, GraphSpecError, Label, Span
 from graphspec.diagnostics.catalogue import batching
 from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.data import out_of_memory
@@ -258,7 +258,7 @@ class Engine:
     def start(
         self,
         names: Iterable[str] | None,
-        kinds: Container[str],
+        kinds: Sequence[str],
         given: Mapping[str, Any],
         *,
         seed: int,
@@ -292,8 +292,14 @@ class Engine:
         """The arrays of the data files that the spec itself names for some inputs."""
         from graphspec.runtime.data import read_array
 
-        starts = {name: self.module.declared[name].start for name in names}
-        return {name: read_array(s.path, s.key) for name, s in starts.items() if isinstance(s, DataFile)}
+        found: dict[str, Array] = {}
+        for declared in (self.module.declared[name] for name in names):
+            if isinstance(declared.start, DataFile):
+                try:
+                    found[declared.name] = read_array(declared.start.path, declared.start.key)
+                except GraphSpecError as error:
+                    raise _placed(error, _span(declared)) from None
+        return found
 
     def write_program(self, request: Request, given: Mapping[str, Any], version: str) -> str:
         """The stand-alone program of a request for gradients, for the sizes that these arrays have.
@@ -533,16 +539,24 @@ def _size_of(declared: Declared, sizes: Sizes) -> tuple[list[int], int]:
     return shape, math.prod(shape) * type.dtype.itemsize
 
 
-def _chosen(module: Module, names: Iterable[str] | None, kinds: Container[str]) -> list[str]:
+def _chosen(module: Module, names: Iterable[str] | None, kinds: Sequence[str]) -> list[str]:
     """The declarations of these names, else those of these kinds."""
     if names is None:
         return [d.name for d in module.declared.values() if d.kind in kinds]
     wanted = list(names)
     known = [d.name for d in module.declared.values() if d.kind in kinds]
-    wrong = [say.unknown_target(name, known) for name in wanted if name not in known]
+    wrong = [name for name in wanted if name not in known]
     if wrong:
-        raise GraphSpecError(wrong)
+        raise GraphSpecError(_not_chosen(module, name, known, kinds) for name in wrong)
     return wanted
+
+
+def _not_chosen(module: Module, name: str, known: list[str], kinds: Sequence[str]) -> Diagnostic:
+    """Why a name is not among those known."""
+    if name not in module.values:
+        return say.unknown_target(name, known)
+    declared = module.declared.get(name)
+    return say.another_kind(name, declared.kind if declared else "value", kinds)
 
 
 def _check_starts(declared: list[Declared]) -> None:
@@ -580,6 +594,13 @@ def _spans(module: Module) -> dict[str, Span]:
 
 def _span(declared: Declared) -> Span | None:
     return declared.origin.span if declared.origin else span_of(declared.value)
+
+
+def _placed(error: GraphSpecError, span: Span | None) -> GraphSpecError:
+    """The error, with a place where it has none."""
+    label = Label(span, "named here") if span else None
+    placed = (replace(d, primary=d.primary or label) for d in error.diagnostics)
+    return GraphSpecError(placed, error.exit_code)
 
 
 def _kind(module: Module, name: str) -> str:

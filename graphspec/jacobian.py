@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 from typing import Any, TypeAlias
 
 from graphspec.answers import Array
@@ -124,12 +125,15 @@ def _indices(part: str, what: str, chosen: Part, shape: tuple[int, ...]) -> tupl
         return None
     if isinstance(chosen, slice):
         ends = [end for end in (chosen.start, chosen.stop) if end is not None]
-        if any(not 0 <= end <= size for end in ends):
-            first, last = ("" if end is None else end for end in (chosen.start, chosen.stop))
-            raise GraphSpecError(say.jacobian_part(part, what, size, f"`{first}:{last}`"))
-        return tuple(range(size)[chosen])
-    wanted = (int(chosen),) if isinstance(chosen, int) else tuple(int(index) for index in chosen)
-    wrong = next((index for index in wanted if not 0 <= index < size), None)
-    if wrong is not None:
-        raise GraphSpecError(say.jacobian_part(part, what, size, f"`{wrong}`"))
+        asked = ":".join("" if end is None else str(end) for end in (chosen.start, chosen.stop))
+        wrong = [asked] if any(not 0 <= end <= size for end in ends) else []
+        wanted = tuple(range(size)[chosen])
+    else:
+        asked = str(chosen)
+        wanted = tuple(map(index, chosen if isinstance(chosen, Iterable) else (chosen,)))
+        wrong = [str(number) for number in wanted if not 0 <= number < size]
+    if wrong:
+        raise GraphSpecError(say.jacobian_part(part, what, size, f"`{wrong[0]}`"))
+    if not wanted:
+        raise GraphSpecError(say.empty_jacobian_part(part, asked))
     return wanted

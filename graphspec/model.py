@@ -8,24 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, texts
-from graphspec.compiler import DERIVATIVE, Derived, Settings, Spec, cotangent_of, direction_of
-from graphspec.diagnostics import GraphSpecError
-from graphspec.diagnostics.catalogue import requests as say
-from graphspec.diagnostics.catalogue.batching import needless_batch
+from graphspec.calls import Calls, is_ones
+from graphspec.compiler import DERIVATIVE, Settings, Spec, cotangent_of, direction_of
 from graphspec.engine import Engine
 from graphspec.jacobian import Part, check_jacobian, jacobian
 from graphspec.lowering.module import Module
 from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
-from graphspec.step import Form, Ready, Step, form_of, step_request
+from graphspec.step import Step, form_of, step_request
 from graphspec.views import View
 
 if TYPE_CHECKING:
     from graphspec.gradcheck.report import GradcheckReport
     from graphspec.profiling.report import ProfileReport
     from graphspec.runtime.plan import Plan
-
-#: what is computed of every example, if that is asked for
 
 
 class Model:
@@ -57,6 +53,7 @@ class Model:
         self._engine = Engine(
             spec, settings, without=without, verify=verify, notify=self._notify, max_memory=max_memory
         )
+        self._calls = Calls(self._engine)
         for warning in self._module.warnings:
             self._notify(warning)
 
@@ -99,7 +96,7 @@ class Model:
 
         kind: Literal["values", "gradients"] = "gradients" if texts(wrt) else "values"
         request = Request(texts(of), texts(wrt) or (), kind, ones=bool(texts(wrt)))
-        given = self._given(request, params, inputs)
+        given = self._calls.arrays(request, params, inputs)
         return measured_view(self._engine, request, given, seed=seed, backend=backend or backend_of(given))
 
     def plan(self, wrt: Names | None = None, of: Names | None = None, *, allow_zero: bool = False) -> Plan:
@@ -144,7 +141,7 @@ class Model:
             request = Request(texts(of))
         else:
             form = form_of(per_example)
-            request = self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
+            request = self._calls.request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
         kinds = {name: self.kind(name) for name in self._engine.derive(request).inputs}
         return {name: kind for name, kind in kinds.items() if kind}
 
@@ -173,7 +170,7 @@ class Model:
         those of `inputs`.
         """
         where = backend or backend_of(inputs or {})
-        return self._engine.start(names, ("param", "buffer"), inputs or {}, seed=seed, backend=where)
+        return self._engine.start(texts(names), ("param", "buffer"), inputs or {}, seed=seed, backend=where)
 
     def load_params(
         self,
@@ -192,7 +189,7 @@ class Model:
         all that is missing or does not fit.
         """
         return self._engine.load_parameters(
-            path, names, prefix=prefix, rename=rename or {}, transpose=transpose
+            path, texts(names), prefix=prefix, rename=rename or {}, transpose=texts(transpose) or ()
         )
 
     def draw(
@@ -208,7 +205,7 @@ class Model:
         Sizes are those of `inputs` that are there already, else the defaults of the dims.
         """
         where = backend or backend_of(inputs or {})
-        return self._engine.start(names, ("input",), inputs or {}, seed=seed, backend=where)
+        return self._engine.start(texts(names), ("input",), inputs or {}, seed=seed, backend=where)
 
     def default_data(self, names: Iterable[str]) -> dict[str, Array]:
         """The arrays of those names that the spec itself reads from files (`= file(...)`)."""
@@ -238,7 +235,7 @@ class Model:
         pass or in the backward pass, of which line and operands.
         """
         request = Request(of=texts(of))
-        derived, found = self._run(request, params, inputs, {}, seed, backend, check_finite)
+        derived, found = self._calls.run(request, params, inputs, {}, seed, backend, check_finite)
         return {name: found[key] for name, key in derived.values.items()}
 
     def grad(
@@ -272,11 +269,12 @@ class Model:
         computed at a time.  Examples that depend on one another are an error.
         """
         form = form_of(per_example)
-        request = self._request(
+        request = self._calls.request(
             of, wrt, cotangent, allow_zero, values=check_finite, per_example=form, batch=batch
         )
-        weights = self._cotangents(of, cotangent)
-        _, found = self._gradients(params, inputs, request, weights, seed, backend, check_finite, chunk)
+        _, found = self._calls.gradients(
+            request, params, inputs, of, cotangent, seed, backend, check_finite, chunk
+        )
         grads: dict[str, Any] = as_asked(of, found)
         return grads
 
@@ -301,9 +299,10 @@ class Model:
         With `per_example` the value, too, is that of every example.
         """
         form = form_of(per_example)
-        request = self._request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
-        weights = self._cotangents(of, cotangent)
-        values, found = self._gradients(params, inputs, request, weights, seed, backend, check_finite, chunk)
+        request = self._calls.request(of, wrt, cotangent, allow_zero, per_example=form, batch=batch)
+        values, found = self._calls.gradients(
+            request, params, inputs, of, cotangent, seed, backend, check_finite, chunk
+        )
         return as_asked(of, values), as_asked(of, found)
 
     def jvp(
@@ -322,7 +321,7 @@ class Model:
         """
         request = Request(texts(of), tuple(tangents), "jvp")
         directions = {direction_of(name): array for name, array in tangents.items()}
-        derived, found = self._run(request, params, inputs, directions, seed, backend)
+        derived, found = self._calls.run(request, params, inputs, directions, seed, backend)
         return as_asked(of, {name: found[keys[DERIVATIVE]] for name, keys in derived.gradients.items()})
 
     def hvp(
@@ -338,7 +337,7 @@ class Model:
         """The Hessian of a scalar objective, over all that `vectors` names, times these vectors."""
         request = Request(texts(of), tuple(vectors), "hvp")
         directions = {direction_of(name): array for name, array in vectors.items()}
-        derived, found = self._run(request, params, inputs, directions, seed, backend)
+        derived, found = self._calls.run(request, params, inputs, directions, seed, backend)
         products: dict[str, Any] = as_asked(of, by_objective(derived, found))
         return products
 
@@ -361,9 +360,10 @@ class Model:
 
         Where that is cheaper the gradients themselves are not computed.
         """
-        request = self._request(of, wrt, cotangent, allow_zero, per_example="norms", batch=batch)
-        weights = self._cotangents(of, cotangent)
-        _, found = self._gradients(params, inputs, request, weights, seed, backend, check_finite, chunk)
+        request = self._calls.request(of, wrt, cotangent, allow_zero, per_example="norms", batch=batch)
+        _, found = self._calls.gradients(
+            request, params, inputs, of, cotangent, seed, backend, check_finite, chunk
+        )
         norms: dict[str, Any] = as_asked(of, found)
         return norms
 
@@ -388,7 +388,7 @@ class Model:
         zero by the structure of the graph is not computed: other examples of a batch, the other elements of
         elementwise functions.
         """
-        given = self._given(Request((of,)), params, inputs)
+        given = self._calls.arrays(Request((of,)), params, inputs)
         where = backend or backend_of(given)
         return jacobian(
             self._engine, of, wrt, given, rows=rows, cols=cols, chunk=chunk, seed=seed, backend=where
@@ -411,7 +411,7 @@ class Model:
         The result is the largest difference, relative to the largest element.  Raises GraphSpecError where
         it is more than differences are wrong by.
         """
-        given = self._given(Request((of,)), params, inputs)
+        given = self._calls.arrays(Request((of,)), params, inputs)
         where = backend or backend_of(given)
         engine = self._engine.in_double()
         return check_jacobian(engine, of, wrt, given, rows=rows, cols=cols, seed=seed, backend=where)
@@ -457,7 +457,7 @@ class Model:
 
         if order not in (1, 2):
             raise ValueError(f"order is 1 or 2, not {order!r}")
-        given = self._given(Request(of=tuple(self.objectives(of))), params, inputs)
+        given = self._calls.arrays(Request(of=tuple(self.objectives(of))), params, inputs)
         wanted = Wanted(texts(of), texts(wrt), texts(ops), order, full)
         engine = self._engine.in_double()
         return gradcheck(engine, wanted, given, seed=seed, backend=backend or backend_of(given))
@@ -478,7 +478,7 @@ class Model:
         """
         request = step_request(self._module, texts(wrt) or (), of, form_of(per_example), batch)
         self._engine.derive(request)
-        return Step(request, of, backend, self._ready, self._cotangents)
+        return Step(request, of, backend, self._calls.ready, self._calls.cotangents)
 
     def profile(
         self,
@@ -506,13 +506,15 @@ class Model:
         if wrt is None:
             request = Request(texts(of))
         else:
-            request = self._request(of, wrt, cotangent, False, per_example=form_of(per_example), batch=batch)
+            request = self._calls.request(
+                of, wrt, cotangent, False, per_example=form_of(per_example), batch=batch
+            )
         request = replace(request, updates=request.per_example is None)
-        given = self._given(request, params, inputs)
+        given = self._calls.arrays(request, params, inputs)
         there = {name: array for name, array in given.items() if name not in params}
-        weights = self._cotangents(of, cotangent)
+        weights = self._calls.cotangents(of, cotangent)
         extra = {cotangent_of(name): array for name, array in weights.items()}
-        step = Step(request, of, backend, self._ready, self._cotangents)
+        step = Step(request, of, backend, self._calls.ready, self._calls.cotangents)
         return profile(
             self._engine,
             request,
@@ -541,131 +543,17 @@ class Model:
         from graphspec import __version__
 
         objectives = find_objectives(self._module, texts(of))
-        weighted = [] if _is_ones(cotangent) else [name for name, v in objectives.items() if v.type.rank]
+        weighted = [] if is_ones(cotangent) else [name for name, v in objectives.items() if v.type.rank]
         request = Request(
             texts(of),
             texts(wrt) or (),
             "gradients",
             cotangents=frozenset(weighted),
-            ones=_is_ones(cotangent),
+            ones=is_ones(cotangent),
             allow_zero=allow_zero,
         )
         return self._engine.write_program(request, inputs or {}, __version__)
 
-    # --- inside -------------------------------------------------------------------------------------
-
     @property
     def _module(self) -> Module:
         return self._engine.module
-
-    def _request(
-        self,
-        of: Names | None,
-        wrt: Names,
-        cotangent: Any,
-        allow_zero: bool,
-        *,
-        values: bool = True,
-        per_example: Form = None,
-        batch: str | None = None,
-    ) -> Request:
-        if batch is not None and per_example is None:
-            raise GraphSpecError(needless_batch(batch))
-        return Request(
-            texts(of),
-            texts(wrt) or (),
-            "gradients",
-            cotangents=frozenset(self._cotangents(of, cotangent)),
-            ones=_is_ones(cotangent),
-            allow_zero=allow_zero,
-            values=values,
-            per_example=per_example,
-            batch=batch,
-        )
-
-    def _gradients(
-        self,
-        params: Mapping[str, Array],
-        inputs: Mapping[str, Array],
-        request: Request,
-        cotangents: Mapping[str, Array],
-        seed: int,
-        backend: str | None,
-        check_finite: bool,
-        chunk: int | None,
-    ) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
-        """The values of the objectives and their gradients, by objective."""
-        extra = {cotangent_of(name): array for name, array in cotangents.items()}
-        derived, found = self._run(request, params, inputs, extra, seed, backend, check_finite, chunk)
-        return {name: found[key] for name, key in derived.values.items()}, by_objective(derived, found)
-
-    def _cotangents(self, of: Names | None, cotangent: Any) -> dict[str, Array]:
-        """Cotangents by objective."""
-        if cotangent is None or _is_ones(cotangent):
-            return {}
-        objectives = self.objectives(of)
-        if not isinstance(cotangent, Mapping):
-            if len(objectives) == 1:
-                return {objectives[0]: cotangent}
-            raise GraphSpecError(say.cotangents_by_name(objectives, ()))
-        if not cotangent.keys() <= set(objectives):
-            raise GraphSpecError(say.cotangents_by_name(objectives, list(cotangent)))
-        return dict(cotangent)
-
-    def _run(
-        self,
-        request: Request,
-        params: Mapping[str, Array],
-        inputs: Mapping[str, Array],
-        extra: Mapping[str, Array],
-        seed: int,
-        backend: str | None,
-        check_finite: bool = False,
-        chunk: int | None = None,
-    ) -> tuple[Derived, dict[str, Array]]:
-        given = {**self._given(request, params, inputs), **extra}
-        where = backend or backend_of(given)
-        return self._engine.run(
-            request, given, seed=seed, backend=where, check_finite=check_finite, chunk=chunk
-        )
-
-    def _ready(
-        self,
-        request: Request,
-        params: Mapping[str, Array],
-        inputs: Mapping[str, Array],
-        extra: Mapping[str, Array],
-        seed: int,
-        backend: str | None,
-    ) -> Ready:
-        given = {**self._given(request, params, inputs), **extra}
-        where = backend or backend_of(given)
-        prepared = self._engine.prepare(request, given, seed=seed, backend=where, often=True)
-        own = {**params, **inputs}
-        as_given = all(own.get(name) is array for name, array in prepared.arrays.items())
-        return Ready(prepared.derived, prepared.program, prepared.arrays, as_given)
-
-    def _given(
-        self, request: Request, params: Mapping[str, Array], inputs: Mapping[str, Array]
-    ) -> dict[str, Array]:
-        """What a caller gives, and the arrays of the spec's own files for what else a request needs."""
-        self._check_places(params, "params", ("param", "buffer"))
-        self._check_places(inputs, "inputs", ("input", "noise"))
-        given = {**params, **inputs}
-        needed = self._engine.derive(request).inputs
-        missing = (name for name in needed if name not in given and self.kind(name) == "input")
-        return given | self._engine.read(missing)
-
-    def _check_places(self, given: Mapping[str, Array], place: str, kinds: tuple[str, ...]) -> None:
-        """That a mapping holds what belongs into it: `grad(inputs, params)` is a mistake easily made."""
-        if not isinstance(given, Mapping):
-            raise GraphSpecError(say.not_a_mapping(place, given.__class__.__name__))
-        declared = self._module.declared
-        wrong = [name for name in given if name in declared and declared[name].kind not in kinds]
-        if wrong:
-            expected = [f"{name}: {d.value.type}" for name, d in declared.items() if d.kind in kinds]
-            raise GraphSpecError(say.argument_in_wrong_place(wrong, declared[wrong[0]].kind, place, expected))
-
-
-def _is_ones(cotangent: object) -> bool:
-    return isinstance(cotangent, str) and cotangent == "ones"

@@ -130,6 +130,8 @@ def _each(texts: Iterable[str], find: Callable[[str], T]) -> dict[str, T]:
 def _evaluate(module: Module, text: str) -> Value:
     if text in module.values:
         return module.values[text]
+    if not text.strip():
+        raise GraphSpecError(say.empty_request("of"))
     values = lower_expression(module, text, "--of")
     if len(values) != 1:
         raise GraphSpecError(say.not_one_value(text, len(values)))

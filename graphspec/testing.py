@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from graphspec.ir import (
-    OPS,
     Box,
     Call,
     DType,
@@ -39,6 +38,8 @@ from graphspec.ir import (
 )
 from graphspec.ir import evaluate as evaluate_size
 from graphspec.ops.fused import Fused, Position
+from graphspec.ops.reduction import Sum
+from graphspec.ops.shape import Reshape, Slice
 from graphspec.runtime.kernels import find_kernel
 from graphspec.transforms.push_selections import push_selections
 
@@ -154,8 +155,8 @@ def _undo_broadcast(gx: Value, x: Value) -> Value:
     new = len(gx.shape) - len(x.shape)
     axes = [i for i, size in enumerate(gx.shape) if i < new or (x.shape[i - new] == 1 and size != 1)]
     if axes:
-        gx = apply(OPS["sum"](tuple(axes)), gx)  # type: ignore[call-arg]
-    return gx if gx.shape == x.shape else apply(OPS["reshape"](x.shape), gx)  # type: ignore[call-arg]
+        gx = apply(Sum(tuple(axes)), gx)
+    return gx if gx.shape == x.shape else apply(Reshape(x.shape), gx)
 
 
 def check_gradient(outputs: Sequence[Value], inputs: Mapping[Value, Array], *, order: int = 1) -> None:
@@ -178,10 +179,7 @@ def check_gradient(outputs: Sequence[Value], inputs: Mapping[Value, Array], *, o
 
 def _weighted_sum(values: Sequence[Value], weights: Sequence[Value]) -> Value:
     """The sum of all elements, each with its weight: one number that depends on every element."""
-    terms = [
-        apply(OPS["sum"](tuple(range(len(v.shape)))), v * w)  # type: ignore[call-arg]
-        for v, w in zip(values, weights, strict=True)
-    ]
+    terms = [apply(Sum(tuple(range(len(v.shape)))), v * w) for v, w in zip(values, weights, strict=True)]
     total = terms[0]
     for term in terms[1:]:
         total = total + term
@@ -452,7 +450,7 @@ def check_boxes(sample: Sample) -> None:
                 continue
             box = [(start, stop) if k == axis else (0, n) for k, n in enumerate(whole.shape)]
             starts, stops = zip(*box, strict=True)
-            part = apply(OPS["slice"](starts, stops, (1,) * len(box)), y)  # type: ignore[call-arg]
+            part = apply(Slice(starts, stops, (1,) * len(box)), y)
             pushed = push_selections(Graph({"y": part}), differentiated=True).outputs["y"]
             assert pushed.type == part.type
             (found,) = evaluate([pushed], inputs)

@@ -8,7 +8,7 @@ DATA = Path(__file__).parent.parent / "specs" / "data"
 
 
 def main() -> None:
-    from sklearn.datasets import load_digits, load_iris  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    from sklearn.datasets import load_digits, load_iris
 
     digits, iris = load_digits(), load_iris()
     np.savez_compressed(

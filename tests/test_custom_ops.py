@@ -34,8 +34,8 @@ def _registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(plugins, "_failures", [])
     yield
     for registry, before in ((OPS, ops), (KERNELS, kernels)):
-        registry.clear()  # type: ignore[attr-defined]
-        registry.update(before)  # type: ignore[attr-defined]
+        registry.clear()
+        registry.update(before)
     of_primitive.cache_clear()
 
 
@@ -169,7 +169,7 @@ def test_gradcheck_checks_it_by_itself_and_in_the_model() -> None:
 
 def test_gradcheck_names_the_module_of_a_wrong_derivative(expect: Callable[[Path, str], None]) -> None:
     cls = make_squash()
-    cls.vjp = lambda op, gy, y, x: (3 * gy,)  # type: ignore[method-assign, assignment]
+    cls.vjp = lambda op, gy, y, x: (3 * gy,)
     m = model("squash(x, k=2)")
     report = m.gradcheck({}, m.draw())
     assert not report

@@ -88,18 +88,18 @@ MUTATIONS = {
 }
 
 
-def check(text: str, **options: object) -> gs.verdicts.GradcheckReport:  # type: ignore[name-defined]
+def check(text: str, **options: object) -> gs.GradcheckReport:
     model = gs.loads(HEAD + text)
-    return model.gradcheck(model.init(1), model.draw(1), **options)  # type: ignore[arg-type]
+    return model.gradcheck(model.init(1), model.draw(1), **options)
 
 
-def shown(report: object) -> str:
+def shown(report: gs.GradcheckReport) -> str:
     """A report as text, but for numbers whose digits rounding makes."""
     return re.sub(r"\d(\.\d+)?e[+-]\d+", "#", str(report)) + "\n"
 
 
-def ids(report: object) -> list[str]:
-    return [d.id for d in report.diagnostics]  # type: ignore[attr-defined]
+def ids(report: gs.GradcheckReport) -> list[str]:
+    return [d.id for d in report.diagnostics]
 
 
 # --- right ----------------------------------------------------------------------------------------------

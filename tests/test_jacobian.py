@@ -210,6 +210,15 @@ def ids(error: pytest.ExceptionInfo[gs.GraphSpecError]) -> list[str]:
     return [d.id for d in error.value.diagnostics]
 
 
+def test_numbers_of_rows_may_be_numpys_and_are_whole(mixed: gs.Model) -> None:
+    params, inputs = mixed.init(), mixed.draw()
+    row = mixed.jacobian(params, inputs, "s", "x", rows=1)
+    assert np.array_equal(mixed.jacobian(params, inputs, "s", "x", rows=np.int64(1)), row)
+    assert np.array_equal(mixed.jacobian(params, inputs, "s", "x", rows=np.array([1])), row)
+    with pytest.raises(TypeError):
+        mixed.jacobian(params, inputs, "s", "x", rows=[1.5])
+
+
 def test_wrong_requests_for_jacobians_are_diagnostics(mixed: gs.Model) -> None:
     params, inputs = mixed.init(), mixed.draw()
     wrong: list[tuple[str, str, dict[str, Any], str]] = [
@@ -219,6 +228,8 @@ def test_wrong_requests_for_jacobians_are_diagnostics(mixed: gs.Model) -> None:
         ("s", "x", {"rows": [12]}, "jacobian-part"),
         ("s", "x", {"rows": -1}, "jacobian-part"),
         ("s", "x", {"cols": slice(0, 10)}, "jacobian-part"),
+        ("s", "x", {"rows": slice(5, 2)}, "empty-jacobian-part"),
+        ("s", "x", {"cols": []}, "empty-jacobian-part"),
         ("s", "x", {"chunk": 0}, "no-chunks"),
     ]
     for of, wrt, more, id in wrong:

@@ -116,10 +116,10 @@ def test_each_kernel_belongs_to_an_op_and_each_op_finds_its_kernel() -> None:
 
 
 def test_check_op_finds_a_wrong_derivative() -> None:
-    class Doubled(OPS["tanh"]):  # type: ignore[misc]
+    class Doubled(OPS["tanh"]):
         """y = tanh(x).  Shapes: x[...] -> y[...].  Source: none."""
 
-        def vjp(self, gy, y, x):  # type: ignore[no-untyped-def]
+        def vjp(self, gy, y, x):
             return (2 * gy * (1 - y * y),)
 
     with pytest.raises(AssertionError, match="difference quotient"):

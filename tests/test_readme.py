@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import shlex
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import graphspec as gs
 from graphspec.cli import app
@@ -60,7 +61,10 @@ def test_python_runs(code: str) -> None:
 def test_commands_print_what_is_shown(command: str, shown: str) -> None:
     program, *arguments = shlex.split(command)
     assert program == "graphspec"
-    assert alike(CliRunner().invoke(app, arguments).output, shown)
+    screen = io.StringIO()  # results and notes in the order in which they are said
+    with redirect_stdout(screen), redirect_stderr(screen), pytest.raises(SystemExit):
+        app(arguments, prog_name="graphspec")
+    assert alike(screen.getvalue(), shown)
 
 
 def test_the_lenet_of_the_readme_is_the_one_in_specs() -> None:

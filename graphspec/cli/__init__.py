@@ -20,7 +20,7 @@ from graphspec.cli.emit import emit
 from graphspec.cli.fmt import fmt
 from graphspec.cli.inspect import check, explain, ops
 from graphspec.cli.jacobian import jacobian
-from graphspec.cli.options import app
+from graphspec.cli.options import app, spread
 from graphspec.cli.report import INTERRUPTED
 from graphspec.cli.show import show
 
@@ -28,7 +28,7 @@ from graphspec.cli.show import show
 BUG = 70
 
 for command in (check, show, forward, grad, jacobian, gradcheck, bench, emit, init, fmt, explain, ops):
-    app.command()(command)
+    app.command()(spread(command))
 
 
 def _version(wanted: bool) -> None:

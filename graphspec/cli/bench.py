@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from graphspec.cli import options
-from graphspec.cli.complete import complete_wrt
-from graphspec.cli.compute import arguments, given_by, load_model, parameter_file_by, require_backend
-from graphspec.cli.cotangents import Cotangents, read_cotangents
+from graphspec.cli import options, texts
+from graphspec.cli.cotangents import read_cotangents
 from graphspec.cli.report import Report
+from graphspec.cli.running import arguments, load_model, read_options, require_backend
 
 
 class Sort(StrEnum):
@@ -25,17 +24,10 @@ class Sort(StrEnum):
 
 def bench(
     spec: options.SpecPath,
-    wrt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--wrt",
-            metavar="NAME",
-            help=f"{options.WRT_HELP}  [default: values alone]",
-            autocompletion=complete_wrt,
-        ),
-    ] = None,
+    *,
+    wrt: options.WrtOrValues = None,
     of: options.Of = None,
-    cotangent: Cotangents = None,
+    cotangent: options.Cotangents = None,
     per_example: options.PerExample = False,
     per_example_norms: options.PerExampleNorms = False,
     batch: options.Batch = None,
@@ -53,15 +45,7 @@ def bench(
     sort: Annotated[
         Sort, typer.Option("--sort", help="Of the rows; `order` is that of execution.")
     ] = Sort.time,
-    data: options.Data = None,
-    input: options.InputFiles = None,
-    take: options.Take = None,
-    draw: options.DrawNames = None,
-    params: options.Params = None,
-    params_prefix: options.ParamsPrefix = "",
-    rename: options.Rename = None,
-    transpose: options.Transpose = None,
-    seed: options.Seed = 0,
+    arrays: options.ArrayOptions,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
@@ -91,11 +75,10 @@ def bench(
                 raise typer.BadParameter("that is for gradients: by what?  --wrt says it", param_hint=option)
     if per_example and per_example_norms:
         raise typer.BadParameter("gradients or their norms, not both", param_hint="--per-example-norms")
-    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
-    given = given_by(data, input, take, draw, parameter_file, seed, backend)
-    limit = options.read_bytes(max_memory)
-    sets = options.read_sets(set)
-    targets = None if wrt is None else options.split_names(wrt)
+    given = read_options(arrays)
+    limit = texts.read_bytes(max_memory)
+    sets = texts.read_sets(set)
+    targets = None if wrt is None else texts.split_names(wrt)
     with Report("bench", as_json=json) as report:
         require_backend(backend)
         model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt, max_memory=limit)
@@ -115,7 +98,7 @@ def bench(
             batch=batch,
             calls=repeat,
             seconds=1.0 if seconds is None else seconds,
-            seed=seed,
+            seed=given.seed,
             backend=backend.value,
         )
         report.result = found.as_dict()

@@ -6,23 +6,15 @@ from typing import Annotated
 
 import typer
 
-from graphspec.cli import options
-from graphspec.cli.complete import complete_wrt
-from graphspec.cli.compute import arguments, given_by, load_model, parameter_file_by, require_backend
+from graphspec.cli import options, texts
 from graphspec.cli.report import Report
+from graphspec.cli.running import arguments, load_model, read_options, require_backend
 
 
 def gradcheck(
     spec: options.SpecPath,
-    wrt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--wrt",
-            metavar="NAME",
-            help=f"{options.WRT_HELP}  [default: all that the objective uses]",
-            autocompletion=complete_wrt,
-        ),
-    ] = None,
+    *,
+    wrt: options.WrtOrAll = None,
     of: options.Of = None,
     op: Annotated[
         list[str] | None,
@@ -34,15 +26,7 @@ def gradcheck(
     full: Annotated[
         bool, typer.Option("--full", help="Compare by each element, not along random directions.")
     ] = False,
-    data: options.Data = None,
-    input: options.InputFiles = None,
-    take: options.Take = None,
-    draw: options.DrawNames = None,
-    params: options.Params = None,
-    params_prefix: options.ParamsPrefix = "",
-    rename: options.Rename = None,
-    transpose: options.Transpose = None,
-    seed: options.Seed = 0,
+    arrays: options.ArrayOptions,
     set: options.Sets = None,
     mode: options.ModeOption = options.Mode.eval,
     backend: options.BackendOption = options.Backend.numpy,
@@ -55,11 +39,10 @@ def gradcheck(
 
     Checked are every parameter and floating input, and each hand-written derivative by itself.
     """
-    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
-    given = given_by(data, input, take, draw, parameter_file, seed, backend)
-    sets = options.read_sets(set)
-    targets = options.split_names(wrt) if wrt else None
-    ops = options.split_names(op) if op else None
+    given = read_options(arrays)
+    sets = texts.read_sets(set)
+    targets = texts.split_names(wrt) if wrt else None
+    ops = texts.split_names(op) if op else None
     with Report("gradcheck", as_json=json) as report:
         require_backend(backend)
         model = load_model(
@@ -70,7 +53,7 @@ def gradcheck(
             mode,
             simplify=not no_opt,
             verify=verify,
-            max_memory=options.read_bytes(max_memory),
+            max_memory=texts.read_bytes(max_memory),
         )
         objectives = model.objectives(of)
         parameters, inputs = arguments(report, model, given, model.needs(objectives))
@@ -82,7 +65,7 @@ def gradcheck(
             ops=ops,
             order=order,
             full=full,
-            seed=seed,
+            seed=given.seed,
             backend=backend.value,
         )
         report.result = {"ok": bool(found), "derivatives": [row.as_dict() for row in found.rows]}

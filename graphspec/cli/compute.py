@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from graphspec.cli import options
-from graphspec.cli.cotangents import Cotangents, read_cotangents
+from graphspec.cli import options, texts
+from graphspec.cli.cotangents import read_cotangents
 from graphspec.cli.report import Report
-
-if TYPE_CHECKING:
-    from graphspec.model import Model
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterFile:
-    """Where parameters come from, and how its names become the spec's."""
-
-    path: Path
-    prefix: str
-    rename: dict[str, str]
-    transpose: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the options say about where arrays come from."""
-
-    archives: list[Path]
-    files: dict[str, Path]
-    take: slice | None
-    draw: list[str]
-    params: ParameterFile | None
-    seed: int
-    backend: str
+from graphspec.cli.running import (
+    arguments,
+    load_model,
+    read_options,
+    require_backend,
+    require_writable,
+    write,
+)
 
 
 def forward(
     spec: options.SpecPath,
+    *,
     of: options.Of = None,
-    data: options.Data = None,
-    input: options.InputFiles = None,
-    take: options.Take = None,
-    draw: options.DrawNames = None,
-    params: options.Params = None,
-    params_prefix: options.ParamsPrefix = "",
-    rename: options.Rename = None,
-    transpose: options.Transpose = None,
-    seed: options.Seed = 0,
+    arrays: options.ArrayOptions,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
@@ -67,18 +41,18 @@ def forward(
 
     Without data, inputs are drawn by the spec's own samplers, and stderr says so with the seed.
     """
-    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
-    given = given_by(data, input, take, draw, parameter_file, seed, backend)
-    limit = options.read_bytes(max_memory)
-    sets = options.read_sets(set)
+    given = read_options(arrays)
+    limit = texts.read_bytes(max_memory)
+    sets = texts.read_sets(set)
     with Report("forward", as_json=json) as report:
         require_backend(backend)
+        require_writable(out)
         model = load_model(
             report, spec, sets, dtype, mode, simplify=not no_opt, verify=verify, max_memory=limit
         )
         parameters, inputs = arguments(report, model, given, model.needs(of))
         values = model.forward(
-            parameters, inputs, of=of, seed=seed, backend=backend.value, check_finite=check_finite
+            parameters, inputs, of=of, seed=given.seed, backend=backend.value, check_finite=check_finite
         )
         report.result = {"values": report.arrays(values)}
         write(out, values)
@@ -86,25 +60,16 @@ def forward(
 
 def grad(
     spec: options.SpecPath,
+    *,
     wrt: options.Wrt,
     of: options.Of = None,
-    cotangent: Cotangents = None,
-    data: options.Data = None,
-    input: options.InputFiles = None,
-    take: options.Take = None,
-    draw: options.DrawNames = None,
-    params: options.Params = None,
-    params_prefix: options.ParamsPrefix = "",
-    rename: options.Rename = None,
-    transpose: options.Transpose = None,
-    seed: options.Seed = 0,
+    cotangent: options.Cotangents = None,
+    arrays: options.ArrayOptions,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
     backend: options.BackendOption = options.Backend.numpy,
-    allow_zero: Annotated[
-        bool, typer.Option("--allow-zero", help="Zeros where the objective does not depend on a name.")
-    ] = False,
+    allow_zero: options.AllowZero = False,
     per_example: options.PerExample = False,
     per_example_norms: options.PerExampleNorms = False,
     batch: options.Batch = None,
@@ -123,13 +88,13 @@ def grad(
     """
     if per_example and per_example_norms:
         raise typer.BadParameter("gradients or their norms, not both", param_hint="--per-example-norms")
-    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
-    given = given_by(data, input, take, draw, parameter_file, seed, backend)
-    limit = options.read_bytes(max_memory)
-    sets = options.read_sets(set)
-    targets = options.split_names(wrt)
+    given = read_options(arrays)
+    limit = texts.read_bytes(max_memory)
+    sets = texts.read_sets(set)
+    targets = texts.split_names(wrt)
     with Report("grad", as_json=json) as report:
         require_backend(backend)
+        require_writable(out)
         if plot is not None:
             from graphspec.runtime.plot import require_plotting
 
@@ -154,7 +119,7 @@ def grad(
                 allow_zero=allow_zero,
                 batch=batch,
                 chunk=chunk,
-                seed=seed,
+                seed=given.seed,
                 backend=backend.value,
                 check_finite=check_finite,
             )
@@ -175,7 +140,7 @@ def grad(
             per_example=per_example,
             batch=batch,
             chunk=chunk,
-            seed=seed,
+            seed=given.seed,
             backend=backend.value,
             check_finite=check_finite,
         )
@@ -206,123 +171,13 @@ def init(
     json: options.JsonFlag = False,
 ) -> None:
     """Write initial parameters and buffers to a file."""
-    sets = options.read_sets(set)
+    sets = texts.read_sets(set)
     with Report("init", as_json=json) as report:
+        require_writable(out)
         model = load_model(report, spec, sets, dtype, options.Mode.eval)
         values = model.init(seed=seed)
         report.result = {"seed": seed, "parameters": report.arrays(values)}
         write(out, values)
-
-
-def given_by(
-    data: list[Path] | None,
-    files: list[str] | None,
-    take: str | None,
-    draw: list[str] | None,
-    params: ParameterFile | None,
-    seed: int,
-    backend: options.Backend,
-) -> Given:
-    rows, names = options.read_take(take), options.split_names(draw)
-    return Given(data or [], options.read_files(files), rows, names, params, seed, backend.value)
-
-
-def parameter_file_by(
-    path: Path | None, prefix: str, rename: list[str] | None, transpose: list[str] | None
-) -> ParameterFile | None:
-    if path is None:
-        for option, value in (("--params-prefix", prefix), ("--rename", rename), ("--transpose", transpose)):
-            if value:
-                raise typer.BadParameter("there is no --params that it would be for", param_hint=option)
-        return None
-    return ParameterFile(path, prefix, options.read_renames(rename), options.split_names(transpose))
-
-
-def require_backend(backend: options.Backend) -> None:
-    """End here, before anything is read or drawn, where the backend cannot run."""
-    from graphspec.runtime.backends import backend as find_backend
-
-    find_backend(backend.value)
-
-
-def load_model(
-    report: Report,
-    spec: Path,
-    sets: dict[str, Any],
-    dtype: options.DTypeName | None,
-    mode: options.Mode,
-    *,
-    simplify: bool = True,
-    verify: bool = False,
-    max_memory: int | None = None,
-) -> Model:
-    from graphspec.diagnostics.catalogue import requests as say
-    from graphspec.loading import load
-
-    model = load(
-        spec,
-        consts=sets,
-        dtype=dtype.value if dtype else None,
-        mode=mode.value,
-        simplify=simplify,
-        verify=verify or None,
-        notify=report.tell,
-        max_memory=max_memory,
-    )
-    if model.mode:
-        report.tell(say.mode_matters(model.mode))
-    return model
-
-
-def arguments(
-    report: Report, model: Model, given: Given, needed: Mapping[str, str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters and inputs of a request: from files, or drawn, which is said with the seed."""
-    from graphspec.diagnostics.catalogue import requests as say
-
-    wanted = [name for name, kind in needed.items() if kind == "input"]
-    inputs = _read_inputs(report, model, given, wanted)
-    drawn = given.draw
-    if not (given.archives or given.files):
-        drawn = [*drawn, *(name for name in wanted if name not in inputs and name not in drawn)]
-    if drawn:
-        inputs |= model.draw(given.seed, names=drawn, inputs=inputs)
-        report.tell(say.inputs_drawn(drawn, given.seed))
-    owned = [name for name, kind in needed.items() if kind in ("param", "buffer")]
-    if given.params is not None:
-        source = given.params
-        parameters = model.load_params(
-            source.path, prefix=source.prefix, rename=source.rename, transpose=source.transpose, names=owned
-        )
-    else:
-        parameters = model.init(given.seed, names=owned, inputs=inputs)
-        if owned:
-            report.tell(say.parameters_drawn(len(owned), given.seed))
-    return parameters, inputs
-
-
-def _read_inputs(report: Report, model: Model, given: Given, wanted: list[str]) -> dict[str, Any]:
-    """The arrays of files: those of the options, and those that the spec names for what is wanted."""
-    from graphspec.diagnostics import GraphSpecError
-    from graphspec.diagnostics.catalogue import requests as say
-    from graphspec.runtime.data import read_array
-    from graphspec.runtime.parameters import read_arrays, read_header
-
-    inputs: dict[str, Any] = {}
-    for path in given.archives:
-        there = read_header(path)
-        known = [name for name in there if model.kind(name) in ("input", "noise")]
-        if len(known) < len(there):
-            report.tell(say.extra_arrays(str(path), sorted(there.keys() - set(known))))
-        inputs |= read_arrays(path, known)
-    inputs |= {name: read_array(path) for name, path in given.files.items()}
-    inputs |= model.default_data([name for name in wanted if name not in inputs and name not in given.draw])
-    if given.take is not None:
-        rows = [name for name in model.batched(inputs) if inputs[name].ndim]
-        if not rows:
-            raise GraphSpecError(say.nothing_to_take())
-        inputs |= {name: inputs[name][given.take] for name in rows}
-    return inputs
 
 
 def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -330,13 +185,6 @@ def _flat(grads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     if len(grads) == 1:
         return dict(*grads.values())
     return {f"{of}/{name}": g for of, found in grads.items() for name, g in found.items()}
-
-
-def write(out: Path | None, arrays: Mapping[str, Any]) -> None:
-    from graphspec.loading import save_params
-
-    if out is not None:
-        save_params(out, arrays)
 
 
 def _plot(

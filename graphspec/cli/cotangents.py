@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-
-Cotangents = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--cotangent",
-        metavar="[NAME=]FILE|ones",
-        help="Weights of an objective that is no scalar; of several, a file for each, or an archive.",
-    ),
-]
 
 
 def read_cotangents(texts: Sequence[str] | None, objectives: Sequence[str]) -> Any:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from graphspec.cli import options
-from graphspec.cli.compute import load_model
+from graphspec.cli import options, texts
 from graphspec.cli.report import Report
+from graphspec.cli.running import load_model
 
 
 class Cotangent(StrEnum):
@@ -31,9 +31,7 @@ def emit(
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
-    allow_zero: Annotated[
-        bool, typer.Option("--allow-zero", help="Zeros where the objective does not depend on a name.")
-    ] = False,
+    allow_zero: options.AllowZero = False,
     no_opt: options.NoOpt = False,
     json: options.JsonFlag = False,
 ) -> None:
@@ -41,11 +39,11 @@ def emit(
 
     It is for the sizes that the dims of the spec have by default, or by --set.
     """
-    sets = options.read_sets(set)
+    sets = texts.read_sets(set)
     with Report("emit", as_json=json) as report:
         model = load_model(report, spec, sets, dtype, mode, simplify=not no_opt)
         text = model.emit(
-            options.split_names(wrt), of, cotangent="ones" if cotangent else None, allow_zero=allow_zero
+            texts.split_names(wrt), of, cotangent="ones" if cotangent else None, allow_zero=allow_zero
         )
         report.result = {"program": text}
         report.line(text)

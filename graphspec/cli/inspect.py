@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from graphspec.cli import options
+from graphspec.cli import options, texts
 from graphspec.cli.complete import complete_function, complete_id
-from graphspec.cli.compute import load_model
 from graphspec.cli.documents import DOCUMENT, RESULTS, schema_page
 from graphspec.cli.report import Report
+from graphspec.cli.running import load_model
 
 
 class Format(StrEnum):
@@ -34,7 +34,7 @@ def check(
     json: options.JsonFlag = False,
 ) -> None:
     """Report all errors and warnings of specs."""
-    sets = options.read_sets(set)
+    sets = texts.read_sets(set)
     if json and format is not Format.text:
         raise typer.BadParameter("--json is a format of its own", param_hint="--format")
     with Report("check", as_json=json, annotate=format is Format.github) as report:

@@ -1,10 +1,15 @@
-"""The typer application, and the options that several commands share."""
+"""The typer application, and the options that several commands share: their names, helps and completions.
+
+A command takes an option by a parameter of its type, and all options about arrays by one of `ArrayOptions`.
+"""
 
 from __future__ import annotations
 
-import json
-import re
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,10 +58,38 @@ Of = Annotated[
         autocompletion=complete_of,
     ),
 ]
-WRT_HELP = "Names, patterns (`conv*.*`), @params or @inputs; with commas, or repeated."
-Wrt = Annotated[
-    list[str],
-    typer.Option("--wrt", metavar="NAME", help=WRT_HELP, show_default=False, autocompletion=complete_wrt),
+OneOf = Annotated[
+    str,
+    typer.Option(
+        "--of",
+        metavar="EXPR",
+        help="The value to differentiate.",
+        show_default=False,
+        autocompletion=complete_of,
+    ),
+]
+Cotangents = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cotangent",
+        metavar="[NAME=]FILE|ones",
+        help="Weights of an objective that is no scalar; of several, a file for each, or an archive.",
+    ),
+]
+
+
+def _wrt(help: str) -> Any:
+    return typer.Option("--wrt", metavar="NAME", help=help, show_default=False, autocompletion=complete_wrt)
+
+
+_NAMES = "Names, patterns (`conv*.*`), @params or @inputs; with commas, or repeated."
+Wrt = Annotated[list[str], _wrt(_NAMES)]
+WrtOrValues = Annotated[list[str] | None, _wrt(f"{_NAMES}  [default: values alone]")]
+WrtOrAll = Annotated[list[str] | None, _wrt(f"{_NAMES}  [default: all that the objective uses]")]
+WrtOfStage = Annotated[list[str] | None, _wrt(f"For --stage gradient and plan.  {_NAMES}")]
+OneWrt = Annotated[str, _wrt("What it is differentiated by.")]
+AllowZero = Annotated[
+    bool, typer.Option("--allow-zero", help="Zeros where the objective does not depend on a name.")
 ]
 Sets = Annotated[
     list[str] | None,
@@ -142,88 +175,36 @@ CheckFinite = Annotated[
 Verify = Annotated[bool, typer.Option("--verify", help="Check the graph after each pass of the compiler.")]
 
 
-def split_names(texts: list[str] | None) -> list[str]:
-    """`a,b` and a repeated option are the same: a list of names."""
-    return [name.strip() for text in texts or [] for name in text.split(",") if name.strip()]
+@dataclass(frozen=True)
+class ArrayOptions:
+    """Where the arrays of a run come from."""
+
+    data: Data = None
+    input: InputFiles = None
+    take: Take = None
+    draw: DrawNames = None
+    params: Params = None
+    params_prefix: ParamsPrefix = ""
+    rename: Rename = None
+    transpose: Transpose = None
+    seed: Seed = 0
 
 
-def read_sets(texts: list[str] | None) -> dict[str, Any]:
-    """`NAME=VALUE`: numbers, `true`, `false` and lists as JSON has them, anything else is a string."""
-    return {name: _read_value(value) for name, value in _pairs(texts, "--set", "VALUE")}
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer reads it: a parameter of a dataclass is an option for each of its fields."""
+    parameters = inspect.signature(command, eval_str=True).parameters
+    groups: dict[str, Any] = {
+        name: p.annotation for name, p in parameters.items() if is_dataclass(p.annotation)
+    }
+    fields = {name: inspect.signature(group, eval_str=True).parameters for name, group in groups.items()}
+    flat = [option for name, p in parameters.items() for option in fields.get(name, {name: p}).values()]
 
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field: given.pop(field) for field in fields[name]})
+        command(**given)
 
-def read_files(texts: list[str] | None) -> dict[str, Path]:
-    """`NAME=FILE` by name."""
-    return {name: Path(value) for name, value in _pairs(texts, "--input", "FILE")}
-
-
-def read_renames(texts: list[str] | None) -> dict[str, str]:
-    """`OLD=NEW` by the old name; a new one that is empty leaves the old out."""
-    found: dict[str, str] = {}
-    for text in texts or []:
-        old, equals, new = text.partition("=")
-        if not (old and equals):
-            raise typer.BadParameter(f"{text!r} is not OLD=NEW", param_hint="--rename")
-        found[old] = new
-    return found
-
-
-def read_bytes(text: str | None) -> int | None:
-    """`8GB`, `512 MiB`, `2e9`: a number of bytes."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
-    try:
-        number = float(match[1]) if match else -1.0
-    except ValueError:
-        number = -1.0
-    if match is None or not 0 <= number < 1e18:
-        raise typer.BadParameter(f"{text!r} is no size, as 8GB or 512MiB are", param_hint="--max-memory")
-    step = 1024 if match[3] else 1000
-    return int(number * step ** " kmgt".index(match[2].lower() or " "))
-
-
-def read_take(text: str | None) -> slice | None:
-    """`A:B`, either end may be left out."""
-    if text is None:
-        return None
-    start, colon, stop = text.partition(":")
-    try:
-        rows = slice(int(start) if start else None, int(stop) if stop else None)
-    except ValueError:
-        rows = None
-    if rows is None or not colon:
-        raise typer.BadParameter(f"{text!r} is not A:B with whole numbers, as in 0:100", param_hint="--take")
-    return rows
-
-
-def read_part(text: str | None, option: str) -> slice | list[int] | None:
-    """`A:B` (either end may be left out), a number, or numbers with commas."""
-    if text is None:
-        return None
-    try:
-        if ":" in text:
-            start, _, stop = text.partition(":")
-            return slice(int(start) if start else None, int(stop) if stop else None)
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        reason = f"{text!r} is neither A:B, as in 0:100, nor whole numbers, as in 3 or 0,2,5"
-        raise typer.BadParameter(reason, param_hint=option) from None
-
-
-def _pairs(texts: list[str] | None, option: str, what: str) -> list[tuple[str, str]]:
-    pairs = []
-    for text in texts or []:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise typer.BadParameter(f"{text!r} is not NAME={what}", param_hint=option)
-        pairs.append((name, value))
-    return pairs
-
-
-def _read_value(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return text if value is None or isinstance(value, dict) else value
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    run.__signature__ = inspect.Signature([p.replace(kind=keyword) for p in flat])  # type: ignore[attr-defined]
+    return run

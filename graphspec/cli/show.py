@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphspec.cli import options
-from graphspec.cli.complete import complete_wrt
-from graphspec.cli.compute import Given, arguments, given_by, load_model, parameter_file_by
+from graphspec.cli import options, texts
 from graphspec.cli.report import Report, portable
+from graphspec.cli.running import Given, arguments, load_model, read_options
 
 if TYPE_CHECKING:
     from graphspec.lifting.facts import Measured
@@ -41,6 +40,7 @@ class Format(StrEnum):
 
 def show(
     spec: options.SpecPath,
+    *,
     stage: Annotated[
         Stage,
         typer.Option("--stage", help="The syntax, the graph as written, that of a gradient, or the program."),
@@ -50,15 +50,7 @@ def show(
         typer.Option("--format", help="Of a graph: lines (a gradient: .gspec text), or a drawing."),
     ] = Format.text,
     names: Annotated[bool, typer.Option("--names", help="Every name that can be asked for.")] = False,
-    wrt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--wrt",
-            metavar="NAME",
-            help=f"For --stage gradient and plan.  {options.WRT_HELP}",
-            autocompletion=complete_wrt,
-        ),
-    ] = None,
+    wrt: options.WrtOfStage = None,
     of: options.Of = None,
     unfold: Annotated[
         bool, typer.Option("--unfold", help="Draw every node, where many would be folded.")
@@ -67,15 +59,7 @@ def show(
         bool,
         typer.Option("--values", help="Run it on data: say norms and shapes, and mark what is not finite."),
     ] = False,
-    data: options.Data = None,
-    input: options.InputFiles = None,
-    take: options.Take = None,
-    draw: options.DrawNames = None,
-    params: options.Params = None,
-    params_prefix: options.ParamsPrefix = "",
-    rename: options.Rename = None,
-    transpose: options.Transpose = None,
-    seed: options.Seed = 0,
+    arrays: options.ArrayOptions,
     set: options.Sets = None,
     dtype: options.DTypeOption = None,
     mode: options.ModeOption = options.Mode.eval,
@@ -86,23 +70,24 @@ def show(
 
     With --values it is run as it is written; without data, inputs are drawn by the spec's own samplers.
     """
-    sets = options.read_sets(set)
+    sets = texts.read_sets(set)
     if stage is Stage.gradient and not wrt:
         raise typer.BadParameter("the gradient with respect to what?", param_hint="--wrt")
+    if wrt and stage not in (Stage.gradient, Stage.plan):
+        raise typer.BadParameter("that is for --stage gradient or --stage plan", param_hint="--wrt")
     if stage in (Stage.ast, Stage.plan) and format is not Format.text:
         raise typer.BadParameter(f"--stage {stage.value} is text", param_hint="--format")
     if values and (names or stage in (Stage.ast, Stage.plan) or format is Format.gspec):
         raise typer.BadParameter("a graph has values, as lines or drawn", param_hint="--values")
-    parameter_file = parameter_file_by(params, params_prefix, rename, transpose)
-    given = given_by(data, input, take, draw, parameter_file, seed, options.Backend.numpy)
-    if not values and given != Given([], {}, None, [], None, seed, given.backend):
+    given = read_options(arrays)
+    if not values and arrays != options.ArrayOptions(seed=arrays.seed):
         raise typer.BadParameter("data are for a run, which --values asks for", param_hint="--values")
     with Report("show", as_json=json) as report:
         if stage is Stage.ast:
             _show_tree(report, str(spec))
             return
         model = load_model(report, spec, sets, dtype, mode, simplify=not (no_opt or values))
-        targets = options.split_names(wrt) if wrt else None
+        targets = texts.split_names(wrt) if wrt else None
         if names:
             _show_names(report, model)
         elif stage is Stage.plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias, TypeVar
 
@@ -25,10 +25,10 @@ def without_lone_clusters(chains: Mapping[M, Chain]) -> dict[M, Chain]:
     """The chains without clusters that hold a single thing, be it a cluster."""
     chains = dict(chains)
     while True:
-        content: dict[Path, set[object]] = {}
+        content: dict[object, set[object]] = {}
         for member, chain in chains.items():
             for outer, inner in pairwise((*chain, member)):
-                content.setdefault(outer, set()).add(inner)  # type: ignore[arg-type]
+                content.setdefault(outer, set()).add(inner)
         lone = {path for path, things in content.items() if len(things) < 2}
         if not lone:
             return chains
@@ -59,7 +59,7 @@ def without_cycles(
     return chains
 
 
-def _opened(chain: Chain, gone: set[Path]) -> Chain:
+def _opened(chain: Chain, gone: Container[object]) -> Chain:
     return tuple(path for path in chain if path not in gone)
 
 

@@ -25,8 +25,12 @@ from graphspec.lifting.drawing import Drawing
 SPACE, LANE, GAP, PADDING, HEADER = 24.0, 12.0, 34.0, 14.0, 20.0
 
 Point: TypeAlias = "tuple[float, float]"
-#: a box or cluster of a level; the place where an edge passes a layer; a port on the border
-Key: TypeAlias = "tuple[str, str | Path, int]"
+#: a box, or a cluster of boxes
+Part: TypeAlias = "str | Path"
+#: an edge in a cluster: its number, the part that it leaves and the one that it reaches, None for the border
+Link: TypeAlias = "tuple[int, Part | None, Part | None]"
+#: a part of a level; the place where an edge passes a layer; a port on the border
+Key: TypeAlias = "tuple[str, Part, int]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class _Level:
 
     width: float = 0.0
     height: float = 0.0
-    places: dict[str | Path, Point] = field(default_factory=dict)
+    places: dict[Part, Point] = field(default_factory=dict)
     entries: dict[str, float] = field(default_factory=dict)
     exits: dict[str, float] = field(default_factory=dict)
     pieces: dict[int, list[Point]] = field(default_factory=dict)
@@ -92,13 +96,13 @@ class _Composer:
     ) -> None:
         self.drawing = drawing
         self.titles = titles
-        self.sizes: dict[str | Path, tuple[float, float]] = dict(sizes.items())
+        self.sizes: dict[Part, tuple[float, float]] = dict(sizes.items())
         self.levels: dict[Path, _Level] = {}
         #: for each box the clusters around it, from the outermost, and then the box itself
-        self.chains: dict[str, list[str | Path]] = {}
+        self.chains: dict[str, list[Part]] = {}
         parents = {inner: path for path, c in drawing.clusters.items() for inner in c.clusters}
         for path, cluster in drawing.clusters.items():
-            chain: list[str | Path] = []
+            chain: list[Part] = []
             around: Path | None = path
             while around is not None:
                 chain.append(around)
@@ -113,37 +117,31 @@ class _Composer:
             self.sizes[path] = self.levels[path].width, self.levels[path].height
         return self._put_together()
 
-    def _edges_by_cluster(self) -> dict[Path, list[tuple[int, str | Path | None, str | Path | None]]]:
-        """For each cluster the edges in it: their part that they leave, and the one they reach.
-
-        None stands for the border.
-        """
-        found: dict[Path, list[tuple[int, str | Path | None, str | Path | None]]] = {}
+    def _edges_by_cluster(self) -> dict[Part, list[Link]]:
+        """For each cluster the edges in it."""
+        found: dict[Part, list[Link]] = {}
         for number, edge in enumerate(self.drawing.edges):
             one, other = self.chains[edge.source], self.chains[edge.target]
             common = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
             for i in range(len(one) - 2, common - 1, -1):
-                assert isinstance(one[i], tuple)
-                found.setdefault(one[i], []).append((number, one[i + 1], None))  # type: ignore[arg-type]
-            found.setdefault(one[common - 1], []).append((number, one[common], other[common]))  # type: ignore[arg-type]
+                found.setdefault(one[i], []).append((number, one[i + 1], None))
+            found.setdefault(one[common - 1], []).append((number, one[common], other[common]))
             for i in range(common, len(other) - 1):
-                found.setdefault(other[i], []).append((number, None, other[i + 1]))  # type: ignore[arg-type]
+                found.setdefault(other[i], []).append((number, None, other[i + 1]))
         return found
 
-    def _lay_out_level(
-        self, path: Path, edges: Sequence[tuple[int, str | Path | None, str | Path | None]]
-    ) -> _Level:
+    def _lay_out_level(self, path: Path, edges: Sequence[Link]) -> _Level:
         cluster = self.drawing.clusters[path]
-        parts: list[str | Path] = [*cluster.boxes, *cluster.clusters]
+        parts: list[Part] = [*cluster.boxes, *cluster.clusters]
         return _LevelLayout(self, path, parts, edges).level()
 
-    def exit_of(self, part: str | Path, source: str) -> float:
+    def exit_of(self, part: Part, source: str) -> float:
         """Where an edge from the box `source` leaves a part, from the part's middle."""
         if isinstance(part, str):
             return 0.0
         return self.levels[part].exits[source] - self.levels[part].width / 2
 
-    def entry_of(self, part: str | Path, source: str) -> float | None:
+    def entry_of(self, part: Part, source: str) -> float | None:
         """Where an edge from the box `source` enters a cluster, from its middle; a box leaves it open."""
         if isinstance(part, str):
             return None
@@ -185,8 +183,8 @@ class _LevelLayout:
         self,
         composer: _Composer,
         path: Path,
-        parts: Sequence[str | Path],
-        edges: Sequence[tuple[int, str | Path | None, str | Path | None]],
+        parts: Sequence[Part],
+        edges: Sequence[Link],
     ) -> None:
         self.composer = composer
         self.path = path
@@ -218,7 +216,7 @@ class _LevelLayout:
         graph.add_nodes_from(self.parts)
         graph.add_edges_from((a, b) for _, a, b in self.edges if a is not None and b is not None)
         entered = {b for _, a, b in self.edges if a is None}
-        layers: dict[str | Path, int] = {}
+        layers: dict[Part, int] = {}
         for number, generation in enumerate(nx.topological_generations(graph)):
             layers.update(dict.fromkeys(generation, number + 1))
         for part in self.parts:
@@ -466,7 +464,7 @@ class _LevelLayout:
         )
         return GAP + min(far / 12, 30.0)
 
-    def _arrivals(self, left: float) -> dict[tuple[int, str | Path], float]:
+    def _arrivals(self, left: float) -> dict[tuple[int, Part], float]:
         """Where on the upper border of a box each edge arrives: side by side, in the order they come."""
         coming: dict[str, list[tuple[float, int]]] = {}
         for number, way in self.ways.items():
@@ -475,7 +473,7 @@ class _LevelLayout:
                 before = way[-2]
                 x = self.x[before] + self._exit(before, self.sources[number])
                 coming.setdefault(last[1], []).append((x, number))
-        found: dict[tuple[int, str | Path], float] = {}
+        found: dict[tuple[int, Part], float] = {}
         for box, ends in coming.items():
             middle = self.x["part", box, 0] - left
             room = min(0.7 * self.width["part", box, 0], 16.0 * (len(ends) - 1))
@@ -491,7 +489,7 @@ class _LevelLayout:
         left: float,
         tops: Sequence[float],
         heights: Sequence[float],
-        arrivals: Mapping[tuple[int, str | Path], float],
+        arrivals: Mapping[tuple[int, Part], float],
     ) -> list[Point]:
         """Upright pieces through layers; between them, in the gaps, the edge is free to bend."""
         source = self.sources[number]

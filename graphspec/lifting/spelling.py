@@ -178,7 +178,7 @@ def is_function_call(node: Node) -> bool:
 
 def argument_names(kind: type[Op]) -> list[str]:
     """The names of a primitive's operands; those of which there may be any number have none."""
-    own = kind.make.__func__ is not Op.make.__func__  # type: ignore[attr-defined]
+    own = _makes_itself(kind)
     fields = {f.name for f in dataclasses.fields(kind)}
     parameters = inspect.signature(kind.make if own else kind.infer).parameters.values()
     plain = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -256,9 +256,14 @@ def _statics(op: Op, types: Sequence[TensorType], size: SizeText) -> tuple[list[
     return first, named
 
 
+def _makes_itself(kind: type[Op]) -> bool:
+    """Whether a primitive has a constructor of its own, with a signature of its own."""
+    return inspect.getattr_static(kind, "make") is not inspect.getattr_static(Op, "make")
+
+
 def _defaults(kind: type[Op]) -> dict[str, Any]:
     """The static parameters of a primitive's constructor with their defaults."""
-    if kind.make.__func__ is Op.make.__func__:  # type: ignore[attr-defined]
+    if not _makes_itself(kind):
         fields = dataclasses.fields(kind)
         return {f.name: _REQUIRED if f.default is dataclasses.MISSING else f.default for f in fields}
     names = {f.name for f in dataclasses.fields(kind)}

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 _LOCK = threading.Lock()
@@ -34,20 +35,27 @@ def compiled(text: str) -> Callable[..., None]:
         if folder is None:
             namespace: dict[str, Any] = {}
             exec(_header() + _DECORATOR.format(cache=False) + text, namespace)
-            return namespace["loop"]  # type: ignore[no-any-return]
-        name = f"graphspec_loop_{_digest(text)}"
-        if name in sys.modules:
-            return sys.modules[name].loop  # type: ignore[no-any-return]
-        path = folder / f"{name}.py"
-        if not path.exists():
-            _write(path, _header() + _DECORATOR.format(cache=True) + text)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # numba looks modules up by their names
-        spec.loader.exec_module(module)
-        return module.loop  # type: ignore[no-any-return]
+        else:
+            namespace = vars(_module(folder, text))
+        loop: Callable[..., None] = namespace["loop"]
+        return loop
+
+
+def _module(folder: Path, text: str) -> ModuleType:
+    """The module of a text that is kept in a folder."""
+    name = f"graphspec_loop_{_digest(text)}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = folder / f"{name}.py"
+    if not path.exists():
+        _write(path, _header() + _DECORATOR.format(cache=True) + text)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # numba looks modules up by their names
+    spec.loader.exec_module(module)
+    return module
 
 
 @cache

@@ -210,7 +210,7 @@ def _read(file: IO[bytes], length: int, path: AnyPath, key: str | None) -> Array
     into = array.view(np.uint8).data
     filled = 0
     while filled < len(into):
-        count = file.readinto(into[filled:])  # type: ignore[attr-defined]
+        count = file.readinto(into[filled:])  # type: ignore[attr-defined]  # files and members of archives have it
         if not count:
             raise EOFError(f"{filled} of {declared} bytes")
         filled += count

@@ -132,7 +132,11 @@ def compare(
     noise = 0.0
     for number, way in enumerate(directions):
         a = float((gradient * way).sum())
-        found = slope(lambda t, way=way: f(x + t * way), at_x, a if math.isfinite(a) else 0.0)  # type: ignore[misc]
+
+        def along(t: float, way: Array = way) -> float:
+            return f(x + t * way)
+
+        found = slope(along, at_x, a if math.isfinite(a) else 0.0)
         if found.sides is not None:
             kink = kink or (number, found.sides)
             continue

@@ -52,7 +52,9 @@ class Linked:
         """The node that was being computed when an error arose."""
         while traceback is not None:
             if traceback.tb_frame.f_code is _CODE:
-                return traceback.tb_frame.f_locals["self"].nodes[traceback.tb_frame.f_locals["position"]]  # type: ignore[no-any-return]
+                there = traceback.tb_frame.f_locals
+                node: Node | None = there["self"].nodes[there["position"]]
+                return node
             traceback = traceback.tb_next
         return None
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from graphspec.diagnostics.catalogue import data as say
 from graphspec.ir import DType, TensorType
 from graphspec.runtime import data, tensors
 from graphspec.runtime.backends import backend as find_backend
-from graphspec.runtime.files import AnyPath, is_stream
+from graphspec.runtime.files import AnyPath, explained, is_stream
 from graphspec.runtime.tensors import is_tensors, read_tensors, write_tensors
 from graphspec.runtime.unknowns import Place, solve
 
@@ -178,17 +180,27 @@ def save_arrays(path: AnyPath, arrays: Mapping[str, Any]) -> None:
 
     Arrays may lie on a device.  Raises GraphSpecError.
     """
+    require_writable(path)
     on_host = {name: _to_host(array) for name, array in arrays.items()}
     wrong = [say.array_unwritable(n, str(a.dtype)) for n, a in on_host.items() if a.dtype.kind not in "biuf"]
     if wrong:
         raise GraphSpecError(wrong)
-    suffix = Path(path).suffix.lower()
-    if suffix == ".safetensors":
+    if Path(path).suffix.lower() == ".safetensors":
         write_tensors(path, on_host)
-    elif suffix in (".npz", "") or is_stream(path):
-        data.write_archive(path, on_host)
     else:
+        data.write_archive(path, on_host)
+
+
+def require_writable(path: AnyPath) -> None:
+    """End here, before anything is computed, where arrays are not written to files of that name or folder."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".npz", ".safetensors", "") and not is_stream(path):
         raise GraphSpecError(say.array_format_unknown(str(path), suffix))
+    target = Path(os.path.realpath(path))
+    with explained(path):
+        os.stat(f"{target.parent}{os.sep}")  # with the separator, so that it must be a folder
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
 def read_arrays(path: AnyPath, names: Collection[str] | None = None) -> dict[str, Array]:

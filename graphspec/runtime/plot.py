@@ -52,7 +52,7 @@ def require_plotting(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise GraphSpecError(plot_format_unknown(str(path), FORMATS))
     try:
-        import matplotlib.figure  # noqa: F401
+        import matplotlib.figure  # noqa: F401  (whether it is there)
     except ImportError:
         raise GraphSpecError(plotting_unavailable(), exit_code=3) from None
 

@@ -69,10 +69,11 @@ def _fold(function: str, numbers: list[Number | bool], dtype: DType) -> Number |
         return None
     if any(isinstance(n, Symbolic | Scalar) for n in numbers):
         return _fold_sizes(function, numbers, dtype)
-    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+    finite = [n for n in numbers if isinstance(n, int | float) and math.isfinite(n)]
+    if len(finite) < len(numbers):
         return None
     try:
-        result = compute(function, *map(float, numbers) if dtype.is_float else numbers)  # type: ignore[arg-type]
+        result = compute(function, *map(float, finite) if dtype.is_float else finite)
     except (ArithmeticError, ValueError):
         return None
     return _in_range(result, dtype)
@@ -83,9 +84,9 @@ def _fold_sizes(function: str, numbers: list[Number | bool], dtype: DType) -> Nu
 
     A division is left where its divisor might be 0 for some sizes: numpy then divides.
     """
-    if function not in _OF_SIZES or any(isinstance(n, Scalar) for n in numbers):
+    if function not in _OF_SIZES:
         return None
-    if not all(isinstance(n, Symbolic) or math.isfinite(n) for n in numbers):  # type: ignore[arg-type]
+    if not all(isinstance(n, Symbolic) or (isinstance(n, int | float) and math.isfinite(n)) for n in numbers):
         return None
     if function == "/" and not (dtype.is_float and _is_positive(numbers[1])):
         return None

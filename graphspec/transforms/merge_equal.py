@@ -39,8 +39,8 @@ class Merger:
 
 def _key(op: Op, inputs: tuple[Value, ...]) -> Any:
     if isinstance(op, Literal):
-        is_whole_float = type(op.value) is int and op.type.dtype.is_float
-        return op.type, _exact(float(op.value) if is_whole_float else op.value)  # type: ignore[arg-type]
+        value = op.value
+        return op.type, _exact(float(value) if type(value) is int and op.type.dtype.is_float else value)
     if op.is_commutative:
         inputs = tuple(sorted(inputs, key=lambda v: (v.node.serial, v.index)))
     if not op.field_names:

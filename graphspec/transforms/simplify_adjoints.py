@@ -64,7 +64,7 @@ def transpose_of_product(a: Value) -> Value | None:
 
 
 #: the identities that leave less to read
-IDENTITIES = {
+IDENTITIES: dict[str, tuple[algebra.Identity, ...]] = {
     "transpose": (transpose_of_product,),
     "mul": (algebra.mul_by_one, algebra.mul_by_minus_one, algebra.mul_of_negatives),
     "div": (algebra.div_by_one,),
@@ -77,7 +77,7 @@ IDENTITIES = {
 
 def _shorter(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     for identity in IDENTITIES.get(node.op.name, ()):
-        found: Value | None = identity(*inputs)  # type: ignore[operator]
+        found = identity(*inputs)
         if found is not None and found.type == node.types[0]:
             return found
     return None

@@ -169,7 +169,7 @@ def _is_special(value: Value) -> bool:
 
 def _simplified(name: str, inputs: tuple[Value, ...]) -> Value | None:
     identities = IDENTITIES.get(name)
-    if identities is None or (name in _ARITHMETIC and not any([_is_special(value) for value in inputs])):  # noqa: C419
+    if identities is None or (name in _ARITHMETIC and not any([_is_special(value) for value in inputs])):  # noqa: C419  (a list: this runs for every node)
         return None
     for identity in identities:
         if (result := identity(*inputs)) is not None:

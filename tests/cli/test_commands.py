@@ -297,10 +297,21 @@ def test_files_that_are_no_data_are_diagnostics(small: Path, tmp_path: Path, nam
     assert "error[data-" in result.stderr
 
 
-def test_results_that_cannot_be_written_are_a_diagnostic(small: Path, tmp_path: Path) -> None:
+def test_results_that_cannot_be_written_are_a_diagnostic_before_anything_is_computed(
+    small: Path, tmp_path: Path
+) -> None:
     result = run("grad", small, "--wrt", "x", "--out", tmp_path / "no" / "folder.npz")
-    assert result.exit_code == 1
+    assert (result.exit_code, result.stdout) == (1, "")
     assert "error[data-file-unwritable]" in result.stderr
+
+
+def test_a_data_file_of_the_spec_that_is_missing_is_shown_where_the_spec_names_it(tmp_path: Path) -> None:
+    spec = tmp_path / "data.gspec"
+    spec.write_text('gspec 1\ndim N\ninput x: f32[N, 3] = file("rows.npy")\noutput y = sum(x)\n')
+    result = run("forward", spec)
+    assert result.exit_code == 1
+    assert "error[data-file-missing]" in result.stderr
+    assert "data.gspec:3:1" in result.stderr
 
 
 def test_an_index_out_of_range_names_the_place(small: Path, tmp_path: Path) -> None:

@@ -122,6 +122,12 @@ def test_values_of_a_gradient_are_drawn(tmp_path: Path) -> None:
     assert "norm" in found.stdout
 
 
+def test_wrt_is_for_what_has_a_derivative(tmp_path: Path) -> None:
+    found = show_text(tmp_path, "--wrt", "x")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "--stage gradient" in found.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -37,6 +37,15 @@ COMMANDS = {
     "mode": ["forward", SPEC, "--of", "dropped"],
     "extra_arrays": ["forward", SPEC, "--of", "dropped", "--data", "extra.npz"],
     "nothing_to_take": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--take", "0:1"],
+    "nothing_taken": ["forward", SPEC, "--of", "h", "--data", "extra.npz", "--take", "9:12"],
+    "another_kind": ["forward", SPEC, "--of", "nll", "--draw", "fc1.weight,h"],
+    "of_nothing": ["grad", SPEC, "--of", "", "--wrt", "x"],
+    "rows_of_nothing": ["jacobian", SPEC, "--of", "h", "--wrt", "x", "--rows", "5:2"],
+    "input_missing": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--data", "extra.npz"],
+    "out_format": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--out", "gradients.txt"],
+    "out_folder": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--out", "nowhere/gradients.npz"],
+    "out_in_a_file": ["init", SPEC, "--out", "model.gspec/parameters.npz"],
+    "out_is_a_folder": ["jacobian", SPEC, "--of", "h", "--wrt", "x", "--out", ".."],
     "too_large": ["grad", SPEC, "--of", "nll", "--wrt", "x", "--max-memory", "1GB", "--set", f"N={10**17}"],
     "explain": ["explain", "not-reachd"],
     "ops": ["ops", "liner"],
@@ -60,7 +69,7 @@ def python_cases() -> dict[str, Callable[[gs.Model], object]]:
     x = np.zeros((4, 3), "float32")
     return {
         "swapped": lambda m: m.grad(m.draw(names=["x", "label"]), m.init(), wrt="x", of="nll"),
-        "not_a_mapping": lambda m: m.forward(m.init(), x, of="h"),  # type: ignore[arg-type]
+        "not_a_mapping": lambda m: m.forward(m.init(), x, of="h"),
         "one_cotangent_for_two": lambda m: m.grad(
             m.init(), {"x": x}, wrt="x", of=["h", "logits"], cotangent=np.ones((4, 2), "float32")
         ),

@@ -32,7 +32,7 @@ def place(source: Source, text: str, nth: int = 0) -> Span:
 
 def error(message: str, *labels: Label, **more: object) -> Diagnostic:
     made = Diagnostic("some-error", "error", message, labels[0] if labels else None, labels[1:])
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def check(d: Diagnostic, text: str) -> None:

@@ -156,15 +156,15 @@ def cupy() -> ModuleType:
     for name in ("empty", "zeros", "ones", "full", "arange", "asarray", "array", "ascontiguousarray"):
         setattr(module, name, _made(getattr(np, name)))
     strided = _made(lambda x, shape, strides: np.lib.stride_tricks.as_strided(x, shape, strides))
-    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=strided))  # type: ignore[attr-defined]
-    module.ndarray = DeviceArray  # type: ignore[attr-defined]
-    module.asnumpy = lambda x: x.get() if isinstance(x, DeviceArray) else np.asarray(x)  # type: ignore[attr-defined]
+    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=strided))
+    module.ndarray = DeviceArray
+    module.asnumpy = lambda x: x.get() if isinstance(x, DeviceArray) else np.asarray(x)
     stream = SimpleNamespace(ptr=0, synchronize=lambda: _wait("the stream"))
-    module.cuda = SimpleNamespace(  # type: ignore[attr-defined]
+    module.cuda = SimpleNamespace(
         is_available=lambda: True,
         get_current_stream=lambda: stream,
         runtime=SimpleNamespace(getDevice=lambda: 0, memGetInfo=lambda: (1 << 34, 1 << 35)),
     )
     pool = SimpleNamespace(free_bytes=lambda: 1 << 30)
-    module.get_default_memory_pool = lambda: pool  # type: ignore[attr-defined]
+    module.get_default_memory_pool = lambda: pool
     return module

@@ -31,7 +31,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setitem(sys.modules, "cupy", module)
     for name in ("cupyx", "cupyx.scipy"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    sys.modules["cupyx.scipy"].special = special  # type: ignore[attr-defined]
+    sys.modules["cupyx.scipy"].special = special
     monkeypatch.setitem(sys.modules, "cupyx.scipy.special", special)
     backends._cupy.cache_clear()
     yield module
@@ -40,7 +40,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 def _erf(op: type) -> object:
     def function(x: DeviceArray, out: DeviceArray) -> None:
-        testing.find_kernel(op.name, "numpy")(np, host(out), host(x))  # type: ignore[attr-defined]
+        testing.find_kernel(op.name, "numpy")(np, host(out), host(x))
 
     return function
 
@@ -77,7 +77,7 @@ def test_each_op_gives_the_same_without_waiting(sample: Sample, device: ModuleTy
     y, inputs = testing.apply_sample(sample, arrays)
     (expected,) = testing.evaluate([y], inputs)
     program = Program(Graph({"y": y}, {}), {}, "cupy")
-    on_device = {value.node.op.label: device.asarray(array) for value, array in inputs.items()}  # type: ignore[attr-defined]
+    on_device = {value.node.op.label: device.asarray(array) for value, array in inputs.items()}
     (found,) = program._take([])(*(on_device[name] for name in program.needs))
     assert isinstance(found, DeviceArray)
     np.testing.assert_allclose(host(found), expected, rtol=2e-6, atol=2e-6)

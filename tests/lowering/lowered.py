@@ -53,7 +53,7 @@ def number(module: Module, expression: str, sizes: dict[str, int] | None = None,
     """The value of an expression, computed by the plain interpreter."""
     (value,) = lower_expression(module, expression)
     given = {module.values[name]: np.asarray(array) for name, array in inputs.items()}
-    needed = {n.op.label for n in reachable([value]) if n.op.name == "input"}  # type: ignore[attr-defined]
+    needed = {n.op.label for n in reachable([value]) if n.op.name == "input"}
     assert needed <= set(inputs), f"no array for {needed - set(inputs)}"
     return evaluate([value], given, sizes or {})[0]
 

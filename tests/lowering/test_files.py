@@ -64,7 +64,7 @@ def test_blocks_ops_and_consts_are_imported_under_a_name(folder: Path):
     module = lower_file(str(folder / "main.gspec"))
     assert names(module) == ["y.part.fc.weight", "y.part.fc.bias"]
     assert type_of(module, "y") == "f32[N, 8]"
-    calls = {n.op.definition for n in module.graph().nodes if n.op.name == "call"}  # type: ignore[attr-defined]
+    calls = {n.op.definition for n in module.graph().nodes if n.op.name == "call"}
     assert {"net.relu", "relu"} <= calls
 
 

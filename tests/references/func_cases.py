@@ -29,7 +29,7 @@ class Model:
             if isinstance(what[0], tuple):
                 shape, bound = what
                 random = np.random.RandomState(zlib.crc32(f"{self.name} {n}".encode()))
-                inputs[n] = random.randint(0, bound, shape)  # type: ignore[arg-type]
+                inputs[n] = random.randint(0, bound, shape)
             else:
                 inputs[n] = _uniform(f"{self.name} {n}", what)
         return params, inputs

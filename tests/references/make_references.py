@@ -13,18 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from spec_cases import SCENES, Scene  # noqa: E402
-from std_cases import CASES, Array, Case  # noqa: E402
+from spec_cases import SCENES, Scene  # noqa: E402  (beside this file)
+from std_cases import CASES, Array, Case  # noqa: E402  (beside this file)
 
 
-def heads(  # type: ignore[no-untyped-def]
-    q, k, v, count, in_weight, in_bias, out_weight, out_bias, causal=False
-):
+def heads(q, k, v, count, in_weight, in_bias, out_weight, out_bias, causal=False):
     """torch.nn.MultiheadAttention as a function, batch first."""
     mask = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool).triu(1) if causal else None
     q, k, v = (t.transpose(0, 1) for t in (q, k, v))
@@ -104,7 +102,7 @@ def linear(t: dict[str, torch.Tensor], name: str, x: torch.Tensor) -> torch.Tens
 
 
 def conv(t: dict[str, torch.Tensor], name: str, x: torch.Tensor, **how: int) -> torch.Tensor:
-    return F.conv2d(x, t[f"{name}.weight"], t[f"{name}.bias"], **how)  # type: ignore[arg-type]
+    return F.conv2d(x, t[f"{name}.weight"], t[f"{name}.bias"], **how)
 
 
 def lenet(t: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

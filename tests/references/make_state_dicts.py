@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
 from torch.func import grad, hessian, jacrev, vmap
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from func_cases import BLOCK, CONV, Model  # noqa: E402
+from func_cases import BLOCK, CONV, Model  # noqa: E402  (beside this file)
 
 Params = dict[str, Any]
 

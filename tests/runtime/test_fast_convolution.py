@@ -12,7 +12,7 @@ from graphspec.runtime.kernels import find_kernel, find_scratch, plain_kernel
 pytest.importorskip("numba", reason="the compiled kernels need numba")
 load_kernels()
 
-from graphspec.runtime.kernels.fast.convolution import Slide, Tiles, _forward  # noqa: E402
+from graphspec.runtime.kernels.fast.convolution import Slide, Tiles, _forward  # noqa: E402  (it needs numba)
 
 DTYPES = {"f2": DType.F16, "f4": DType.F32, "f8": DType.F64}
 #: sums of a few hundred products, against the same in double: some roundings of the largest element

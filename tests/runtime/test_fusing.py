@@ -99,7 +99,7 @@ def same(found, expected, rtol, scale=1e-6):
 
 @pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
 def test_loops_compute_what_array_calls_do(text, monkeypatch):
-    pytest.importorskip("numba")  # says which functions loops may call
+    pytest.importorskip("numba", reason="numba says which functions loops may call")
     in_python(monkeypatch)
     _, graph, env, arrays = programs(text)
     ready = straighten(unpack_products(graph, env))
@@ -127,7 +127,7 @@ def test_compiled_loops_compute_what_array_calls_do(name, fast):
 
 @pytest.mark.parametrize("seed", range(120))
 def test_random_graphs_in_loops_and_in_blocks(seed, monkeypatch):
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason="numba says which functions loops may call")
     in_python(monkeypatch)
     small_blocks(monkeypatch, size=5)
     monkeypatch.setattr(fusing, "recompute", partial(recompute, least=0))

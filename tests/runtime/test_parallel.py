@@ -146,7 +146,7 @@ def test_the_weights_of_each_image_are_differentiated_in_pieces():
 @pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
 def test_pieces_are_fused_within_their_stages(text, fast, monkeypatch):
     if fast:
-        pytest.importorskip("numba")
+        pytest.importorskip("numba", reason="numba says which functions loops may call")
     monkeypatch.setattr("graphspec.runtime.compiled.compiled", run_in_python)
     monkeypatch.setattr(blocks, "BLOCK", 16)
     monkeypatch.setattr(fusing, "BLOCKS", dataclasses.replace(fusing.BLOCKS, least=0))

@@ -46,7 +46,7 @@ BROKEN = {
     "commas": lambda n: "y = f(" + "x " * n + ")",
     "comparisons": lambda n: "y = " + "a < " * n + "b",
     "quotes": lambda n: "y = " + '"' * n,
-    "letters": lambda n: "y = " + " + ".join(f"α{i}" for i in range(n)),  # noqa: RUF001
+    "letters": lambda n: "y = " + " + ".join(f"α{i}" for i in range(n)),  # noqa: RUF001  (letters that are not ASCII)
     "powers": lambda n: "y = x" + " ^ 2" * n,
     "numbers": lambda n: "y = " + "1e" * n,
     "slashes": lambda n: "/*" * n,

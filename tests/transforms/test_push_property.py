@@ -186,7 +186,7 @@ class Builder:
         if min(size) < 1:
             return x
         weight = self.input(x.shape[1], 2, kernel, kernel)
-        op = ConvolutionInputAdjoint((stride, stride), (padding, padding), (1, 1), 1, size)  # type: ignore[arg-type]
+        op = ConvolutionInputAdjoint((stride, stride), (padding, padding), (1, 1), 1, size)
         return sin(apply(op, x, weight)) + 0.5
 
     def pooled(self, x: Value) -> Value:
@@ -199,7 +199,7 @@ class Builder:
             return call(
                 "max_pool2d", x, kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil
             )
-        return apply(WindowSum(*slide, ceil), x)  # type: ignore[arg-type]
+        return apply(WindowSum(*slide, ceil), x)
 
     def flat_normalised(self, x: Value) -> Value:
         """As batch normalisation does it: over flattened places."""
@@ -270,7 +270,7 @@ def compare(found: Any, expected: Any) -> None:
 def test_a_pushed_graph_computes_the_same(drawn: tuple[Graph, dict[Value, Any], dict[str, int], Any]) -> None:
     graph, arrays, env, inner = drawn
     inputs = [x for x in arrays if x.dtype.is_float]
-    names = {x.node.op.label: x for x in inputs}  # type: ignore[attr-defined]
+    names = {x.node.op.label: x for x in inputs}
     if inner and len(inputs) % 2:
         names["inner"] = inner[0]
     whole = Graph(graph.outputs, names)

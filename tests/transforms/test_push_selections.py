@@ -151,7 +151,7 @@ def test_an_element_of_a_flattened_map_is_found_in_the_map() -> None:
 def test_only_the_parts_of_a_concatenation_that_are_read_are_made() -> None:
     a, b, c = (given(name, 3, 4) for name in "abc")
     graph = pushed(part(call("concat", exp(a), sin(b), relu(c), axis=1), None, (6, 9)))
-    assert [n.op.label for n in graph.nodes if isinstance(n.op, Input)] == ["b", "c"]  # type: ignore[attr-defined]
+    assert [n.op.label for n in graph.nodes if isinstance(n.op, Input)] == ["b", "c"]
 
 
 def test_an_adjoint_of_a_convolution_is_made_at_a_place_known_at_run_time() -> None:

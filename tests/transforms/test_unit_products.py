@@ -15,7 +15,7 @@ P = symbol("P")
 
 
 def an_input(name: str, shape: tuple[object, ...], dtype: DType = DType.F64) -> Value:
-    return apply(Input(name, TensorType(dtype, shape)))  # type: ignore[arg-type]
+    return apply(Input(name, TensorType(dtype, shape)))
 
 
 def unit_vectors(places: Value, size: int, ones: int = 0) -> Value:

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from graphspec.diagnostics.model import Diagnostic, Severity
 
@@ -45,9 +45,9 @@ def diagnostic(
     return register
 
 
-def finding(message: str, **fields: object) -> Diagnostic:
+def finding(message: str, **fields: Any) -> Diagnostic:
     """A diagnostic whose id and severity the decorator fills in."""
-    return Diagnostic("", "error", message, **fields)  # type: ignore[arg-type]
+    return Diagnostic("", "error", message, **fields)
 
 
 def suggestions(name: str, known: Iterable[str], most: int = 4) -> list[str]:

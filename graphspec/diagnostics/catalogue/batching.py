@@ -196,3 +196,12 @@ def jacobian_part(part: str, what: str, size: int, wrong: str) -> Diagnostic:
         f"`{part}` asks for {wrong}, but `{what}` has {size} element{'s' if size != 1 else ''}",
         help=(f"they are counted from 0 to {size - 1}",) if size else (),
     )
+
+
+@diagnostic()
+def empty_jacobian_part(part: str, asked: str) -> Diagnostic:
+    """No rows or no columns are asked for of a Jacobian: an empty list, or `A:B` where A is not below B."""
+    return finding(
+        f"`{part}` asks for nothing: `{asked}` has no element",
+        help=("`A:B` begins with A and ends before B; numbering starts at 0",),
+    )

@@ -289,9 +289,13 @@ def argument_missing(name: str, type: str, span: Span | None, given: Sequence[st
     Only what the request depends on must be given.  On the command line `--draw NAME` draws an input by
     its sampler; in Python, `model.draw(seed=0)` and `model.init(seed=0)` do.
     """
-    notes = (f"given were {_listed(given)}",) if given else ()
+    drawn = "`--draw NAME` (in Python `model.draw()`) draws an input, `model.init()` parameters"
+    weight = "it is given as `cotangent=`"
     return finding(
-        f"`{name}` is needed, {type}, and was not given", primary=_label(span, "declared here"), notes=notes
+        f"`{name}` is needed, {type}, and was not given",
+        primary=_label(span, "declared here"),
+        notes=(f"given were {_listed(given)}",) if given else (),
+        help=(weight if name.startswith("cotangent of ") else drawn,),
     )
 
 

@@ -18,7 +18,10 @@ def _listed(names: Iterable[str], limit: int = 12) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
-_KINDS = {"param": "parameter", "buffer": "buffer", "input": "input", "noise": "noise"}
+def _with_article(kind: str) -> str:
+    """`an input`, `a parameter`."""
+    word = {"param": "parameter"}.get(kind, kind)
+    return f"an {word}" if word == "input" else word if word == "noise" else f"a {word}"
 
 
 def _suggestion(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -46,8 +49,19 @@ def unknown_target(name: str, known: Sequence[str]) -> Diagnostic:
 
 @diagnostic()
 def empty_request(what: str) -> Diagnostic:
-    """The gradient with respect to nothing is asked for: an empty `--wrt` or `wrt=[]`."""
-    return finding(f"`{what}` names nothing", help=("for example `@params`, every parameter",))
+    """The gradient with respect to nothing is asked for (an empty `--wrt` or `wrt=[]`), or a value without
+    a name (an empty `--of`).
+    """
+    example = "`@params`, every parameter" if what == "wrt" else "the name of a value, or an expression"
+    return finding(f"`{what}` names nothing", help=(f"for example {example}",))
+
+
+@diagnostic()
+def another_kind(name: str, kind: str, wanted: Sequence[str]) -> Diagnostic:
+    """A name is of another kind than what is drawn or read: inputs are drawn by their samplers (`--draw`),
+    parameters and buffers by their initialisers, or they come from a file (`--params`).
+    """
+    return finding(f"`{name}` is {_with_article(kind)}, not {' or '.join(map(_with_article, wanted))}")
 
 
 @diagnostic()
@@ -211,9 +225,8 @@ def argument_in_wrong_place(
 
     The order is `model.grad(params, inputs, ...)`: first parameters and buffers, then inputs and noise.
     """
-    article = "an" if kind == "input" else "a"
     return finding(
-        f"`{place}` has {_listed(names)}, but `{names[0]}` is {article} {_KINDS[kind]}",
+        f"`{place}` has {_listed(names)}, but `{names[0]}` is {_with_article(kind)}",
         notes=(f"`{place}` takes " + (", ".join(expected) or "nothing: the spec has none"),),
         help=("the order is (params, inputs)",),
     )
@@ -228,6 +241,15 @@ def nothing_to_take() -> Diagnostic:
     return finding(
         "`--take` takes rows of data, and there are none",
         help=("drawn inputs have a size: `--set N=NUMBER`",),
+    )
+
+
+@diagnostic()
+def nothing_taken(take: str, name: str, rows: int) -> Diagnostic:
+    """`--take A:B` chooses no row of the data: they have fewer than A, or A is not below B."""
+    return finding(
+        f"`--take {take}` takes none of the {rows} rows of `{name}`",
+        help=("`A:B` begins with row A and ends before row B; numbering starts at 0",),
     )
 
 

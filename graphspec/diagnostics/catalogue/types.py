@@ -34,87 +34,49 @@ def type_rule(
         "outer-product": outer_product,
         "gradient-of-tensor": gradient_of_tensor,
     }
-    return makers.get(id, shape_mismatch)(message, place, operands, help, fixes, trace)
-
-
-def _refused(
-    message: str,
-    place: Span,
-    operands: tuple[Label, ...],
-    help: tuple[str, ...],
-    fixes: tuple[Fix, ...],
-    trace: Trace,
-) -> Diagnostic:
-    return finding(message, primary=Label(place), secondary=operands, help=help, fixes=fixes, trace=trace)
+    refusal = finding(message, primary=Label(place), secondary=operands, help=help, fixes=fixes, trace=trace)
+    return makers.get(id, shape_mismatch)(refusal)
 
 
 @diagnostic()
-def shape_mismatch(
-    message: str,
-    place: Span,
-    operands: tuple[Label, ...],
-    help: tuple[str, ...],
-    fixes: tuple[Fix, ...],
-    trace: Trace,
-) -> Diagnostic:
+def shape_mismatch(refusal: Diagnostic) -> Diagnostic:
     """The shapes of two values do not fit together, or an op does not take a value of this shape.
 
     Two symbols, or a symbol and a number, are different sizes unless a constraint equates them
     (`dim M where M == N`); a symbol never broadcasts as 1.  The places where the operands were made are
     shown with their types.
     """
-    return _refused(message, place, operands, help, fixes, trace)
+    return refusal
 
 
 @diagnostic()
-def gradient_of_tensor(
-    message: str,
-    place: Span,
-    operands: tuple[Label, ...],
-    help: tuple[str, ...],
-    fixes: tuple[Fix, ...],
-    trace: Trace,
-) -> Diagnostic:
+def gradient_of_tensor(refusal: Diagnostic) -> Diagnostic:
     """`grad(y, x)` of a y that is not a scalar: each element of y has a gradient of its own.
 
     A cotangent weighs them, one number for each element; `sum(y)` weighs all of them alike.
 
     g = grad(y, x, cotangent=v)
     """
-    return _refused(message, place, operands, help, fixes, trace)
+    return refusal
 
 
 @diagnostic()
-def dtype_mismatch(
-    message: str,
-    place: Span,
-    operands: tuple[Label, ...],
-    help: tuple[str, ...],
-    fixes: tuple[Fix, ...],
-    trace: Trace,
-) -> Diagnostic:
+def dtype_mismatch(refusal: Diagnostic) -> Diagnostic:
     """Values of different dtypes meet, or an op does not take this dtype.  Dtypes never mix silently.
 
     y = x + cast(counts, f32)
     """
-    return _refused(message, place, operands, help, fixes, trace)
+    return refusal
 
 
 @diagnostic()
-def outer_product(
-    message: str,
-    place: Span,
-    operands: tuple[Label, ...],
-    help: tuple[str, ...],
-    fixes: tuple[Fix, ...],
-    trace: Trace,
-) -> Diagnostic:
+def outer_product(refusal: Diagnostic) -> Diagnostic:
     """Values of different rank would broadcast so that one size stands twice in the result.
 
     `f32[N] - f32[N, 1]` is `f32[N, N]` by numpy's rules, and hardly ever meant.  Written-out axes
     (`f32[1, N] - f32[N, 1]`: masks, pairs) are.
     """
-    return _refused(message, place, operands, help, fixes, trace)
+    return refusal
 
 
 @diagnostic()

@@ -1,4 +1,8 @@
-"""Pooling: one pass over all windows at once for each element of the window, no loop over windows."""
+"""Pooling: one pass over all windows at once for each element of the window, no loop over windows.
+
+`how` windows lie is their `kernel_size`, `stride`, `padding` and `dilation`; `ceil_mode` has had its say when
+their number was found.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +16,10 @@ from graphspec.runtime.kernels.windows import Pair, are_apart, window_elements
 
 
 @kernel("max_pool2d")
-def max_pool2d(
-    xp: Any,
-    out: Any,
-    x: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def max_pool2d(xp: Any, out: Any, x: Any, ceil_mode: bool, **how: Pair) -> None:
     """out = the greatest element of each window."""
-    elements = window_elements(x.shape[2:], out.shape[2:], kernel_size, stride, padding, dilation)
-    if are_apart(x.shape[2:], out.shape[2:], kernel_size, stride, padding, dilation):
+    elements = window_elements(x.shape[2:], out.shape[2:], **how)
+    if are_apart(x.shape[2:], out.shape[2:], **how):
         _, _, (_, places) = next(elements)
         out[...] = x[places]
     else:
@@ -35,21 +30,14 @@ def max_pool2d(
 
 
 @kernel("max_pool2d", "numpy")
-def max_pool2d_in_lines(
-    xp: Any,
-    out: Any,
-    x: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def max_pool2d_in_lines(xp: Any, out: Any, x: Any, ceil_mode: bool, **how: Pair) -> None:
     """out = the greatest element of each window: of whole rows first, then of what follows in memory."""
-    (rows, columns), (height, width) = kernel_size, x.shape[2:]
-    is_tiled = kernel_size == stride and (out.shape[2] * rows, out.shape[3] * columns) == (height, width)
-    if not is_tiled or padding != (0, 0) or dilation != (1, 1) or not x.flags.c_contiguous:
-        max_pool2d(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
+    rows, columns = how["kernel_size"]
+    height, width = x.shape[2:]
+    is_tiled = out.shape[2] * rows == height and out.shape[3] * columns == width
+    tiles = {"kernel_size": (rows, columns), "stride": (rows, columns), "padding": (0, 0), "dilation": (1, 1)}
+    if not is_tiled or how != tiles or not x.flags.c_contiguous:
+        max_pool2d(xp, out, x, ceil_mode, **how)
         return
     best = _greatest(x.reshape(-1, rows, width), np.empty((x.size // (rows * width), width), x.dtype))
     _greatest(best.reshape(-1, columns), out.reshape(-1))
@@ -67,21 +55,10 @@ def _greatest(x: Any, out: Any) -> Any:
 
 
 @kernel("max_pool2d_scatter", "numpy")
-def max_pool2d_scatter(
-    xp: Any,
-    out: Any,
-    g: Any,
-    x: Any,
-    y: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def max_pool2d_scatter(xp: Any, out: Any, g: Any, x: Any, y: Any, ceil_mode: bool, **how: Pair) -> None:
     """out = 0, then out at the first greatest element of each window += g of the window."""
-    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
-    if are_apart(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation):
+    elements = window_elements(x.shape[2:], y.shape[2:], **how)
+    if are_apart(x.shape[2:], y.shape[2:], **how):
         _hand_on(out, g, x, y, [places for _, _, (_, places) in elements])
         return
     out.fill(0)
@@ -104,21 +81,10 @@ def _hand_on(out: Any, g: Any, x: Any, y: Any, elements: list[Any]) -> None:
 
 
 @kernel("max_pool2d_gather", "numpy")
-def max_pool2d_gather(
-    xp: Any,
-    out: Any,
-    v: Any,
-    x: Any,
-    y: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def max_pool2d_gather(xp: Any, out: Any, v: Any, x: Any, y: Any, ceil_mode: bool, **how: Pair) -> None:
     """out of each window = v at the first greatest element of the window."""
     out.fill(0)
-    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    elements = window_elements(x.shape[2:], y.shape[2:], **how)
     for windows, places, wins in _winners(xp, x, y, elements):
         out[windows] += _masked(v[places], wins)
 
@@ -131,40 +97,22 @@ def _masked(x: Any, mask: Any) -> Any:
 
 @kernel("max_pool2d_scatter", "cupy")
 def max_pool2d_scatter_on_device(
-    xp: Any,
-    out: Any,
-    g: Any,
-    x: Any,
-    y: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
+    xp: Any, out: Any, g: Any, x: Any, y: Any, ceil_mode: bool, **how: Pair
 ) -> None:
     """out = 0, then out at the first greatest element of each window += g of the window."""
     out.fill(0)
-    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    elements = window_elements(x.shape[2:], y.shape[2:], **how)
     for windows, places, wins in _winners(xp, x, y, elements):
         out[places] += xp.where(wins, g[windows], xp.zeros((), g.dtype))
 
 
 @kernel("max_pool2d_gather", "cupy")
 def max_pool2d_gather_on_device(
-    xp: Any,
-    out: Any,
-    v: Any,
-    x: Any,
-    y: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
+    xp: Any, out: Any, v: Any, x: Any, y: Any, ceil_mode: bool, **how: Pair
 ) -> None:
     """out of each window = v at the first greatest element of the window."""
     out.fill(0)
-    elements = window_elements(x.shape[2:], y.shape[2:], kernel_size, stride, padding, dilation)
+    elements = window_elements(x.shape[2:], y.shape[2:], **how)
     for windows, places, wins in _winners(xp, x, y, elements):
         out[windows] += xp.where(wins, v[places], xp.zeros((), v.dtype))
 
@@ -183,37 +131,18 @@ def _winners(xp: Any, x: Any, y: Any, elements: Iterator[Any]) -> Iterator[tuple
 
 
 @kernel("window_sum")
-def window_sum(
-    xp: Any,
-    out: Any,
-    x: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def window_sum(xp: Any, out: Any, x: Any, ceil_mode: bool, **how: Pair) -> None:
     """out = the sum of the elements of each window."""
     out.fill(0)
-    elements = window_elements(x.shape[2:], out.shape[2:], kernel_size, stride, padding, dilation)
+    elements = window_elements(x.shape[2:], out.shape[2:], **how)
     for _, _, (windows, places) in elements:
         out[windows] += x[places]
 
 
 @kernel("window_spread")
-def window_spread(
-    xp: Any,
-    out: Any,
-    g: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-    size: Pair,
-) -> None:
+def window_spread(xp: Any, out: Any, g: Any, ceil_mode: bool, size: Pair, **how: Pair) -> None:
     """out = for each element the sum of g over the windows that it is in."""
     out.fill(0)
-    elements = window_elements(size, g.shape[2:], kernel_size, stride, padding, dilation)
+    elements = window_elements(size, g.shape[2:], **how)
     for _, _, (windows, places) in elements:
         out[places] += g[windows]

@@ -11,15 +11,17 @@ Region: TypeAlias = tuple[Any, slice, slice]
 
 
 def window_elements(
-    size: Pair, windows: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    size: Pair, count: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Iterator[tuple[int, int, tuple[Region, Region]]]:
     """For each element (k, m) of the window: the windows that have it within the array, and where it lies.
 
-    `size` is that of the array, `windows` how many there are, over the last two axes.
+    `size` is that of the array, `count` how many windows there are, over the last two axes.
     """
-    across = [_places(size[1], windows[1], stride[1], m * dilation[1] - padding[1]) for m in range(kernel[1])]
-    for k in range(kernel[0]):
-        down = _places(size[0], windows[0], stride[0], k * dilation[0] - padding[0])
+    across = [
+        _places(size[1], count[1], stride[1], m * dilation[1] - padding[1]) for m in range(kernel_size[1])
+    ]
+    for k in range(kernel_size[0]):
+        down = _places(size[0], count[0], stride[0], k * dilation[0] - padding[0])
         for m, right in enumerate(across):
             yield k, m, ((..., down[0], right[0]), (..., down[1], right[1]))
 
@@ -51,9 +53,11 @@ def all_windows(xp: Any, x: Any, windows: Pair, kernel: Pair, stride: Pair, dila
     return xp.lib.stride_tricks.as_strided(x, shape, strides)
 
 
-def are_apart(size: Pair, windows: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> bool:
+def are_apart(
+    size: Pair, count: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> bool:
     """Whether windows have no element in common, and none reaches over a border."""
     return all(
         p == 0 and d * (k - 1) < s and (n - 1) * s + d * (k - 1) < length
-        for length, n, k, s, p, d in zip(size, windows, kernel, stride, padding, dilation, strict=True)
+        for length, n, k, s, p, d in zip(size, count, kernel_size, stride, padding, dilation, strict=True)
     )

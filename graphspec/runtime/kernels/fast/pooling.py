@@ -1,6 +1,7 @@
 """Pooling, compiled: one pass over the windows, row by row, with a short way for 2 x 2 side by side.
 
-Arrays of images are [planes, rows, columns] here: pooling does not know images from channels.
+Arrays of images are [planes, rows, columns] here: pooling does not know images from channels.  `how`
+windows lie is their `kernel_size`, `stride`, `padding` and `dilation`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,22 @@ def _planes(array: Any) -> Any:
     return plain(array).reshape(-1, *array.shape[-2:])
 
 
-def _is_two_by_two(
-    size: Pair, windows: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> bool:
+#: windows of 2 x 2 side by side
+_TWO_BY_TWO = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
+
+
+def _is_two_by_two(x: Any, pooled: Any, how: dict[str, Pair]) -> bool:
     """Whether windows of 2 x 2 lie side by side, and none reaches over a border."""
-    fits = 2 * windows[0] <= size[0] and 2 * windows[1] <= size[1]
-    return fits and kernel_size == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1)
+    if how != _TWO_BY_TWO:
+        return False
+    *_, height, width = x.shape
+    *_, rows, columns = pooled.shape
+    return bool(2 * rows <= height and 2 * columns <= width)
+
+
+def _in_order(kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Pair, ...]:
+    """What compiled functions take: they are called faster without names."""
+    return kernel_size, stride, padding, dilation
 
 
 @inlined
@@ -169,105 +180,55 @@ def _spread(out: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, di
 
 
 @kernel("max_pool2d", "fast")
-def max_pool2d(
-    xp: Any,
-    out: Any,
-    x: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def max_pool2d(xp: Any, out: Any, x: Any, ceil_mode: bool, **how: Pair) -> None:
     """out = the greatest element of each window."""
     if not is_compiled_for(x):
-        common.max_pool2d(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
-    elif _is_two_by_two(x.shape[-2:], out.shape[-2:], kernel_size, stride, padding, dilation):
+        common.max_pool2d(xp, out, x, ceil_mode, **how)
+    elif _is_two_by_two(x, out, how):
         max_two_by_two(_planes(written(out)), _planes(x))
     else:
-        _max(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
+        _max(_planes(written(out)), _planes(x), *_in_order(**how))
 
 
 @kernel("max_pool2d_scatter", "fast")
-def max_pool2d_scatter(
-    xp: Any,
-    out: Any,
-    g: Any,
-    x: Any,
-    y: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def max_pool2d_scatter(xp: Any, out: Any, g: Any, x: Any, y: Any, ceil_mode: bool, **how: Pair) -> None:
     """out = 0, then out at the first greatest element of each window += g of the window."""
     if not is_compiled_for(x):
-        common.max_pool2d_scatter(xp, out, g, x, y, kernel_size, stride, padding, dilation, ceil_mode)
-    elif _is_two_by_two(x.shape[-2:], y.shape[-2:], kernel_size, stride, padding, dilation):
+        common.max_pool2d_scatter(xp, out, g, x, y, ceil_mode, **how)
+    elif _is_two_by_two(x, y, how):
         scatter_two_by_two(_planes(written(out)), _planes(g), _planes(x), _planes(y))
     else:
         planes = _planes(written(out)), _planes(g), _planes(x), _planes(y)
-        _scatter(*planes, kernel_size, stride, padding, dilation)
+        _scatter(*planes, *_in_order(**how))
 
 
 @kernel("max_pool2d_gather", "fast")
-def max_pool2d_gather(
-    xp: Any,
-    out: Any,
-    v: Any,
-    x: Any,
-    y: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def max_pool2d_gather(xp: Any, out: Any, v: Any, x: Any, y: Any, ceil_mode: bool, **how: Pair) -> None:
     """out of each window = v at the first greatest element of the window."""
     if not is_compiled_for(x):
-        common.max_pool2d_gather(xp, out, v, x, y, kernel_size, stride, padding, dilation, ceil_mode)
-    elif _is_two_by_two(x.shape[-2:], y.shape[-2:], kernel_size, stride, padding, dilation):
+        common.max_pool2d_gather(xp, out, v, x, y, ceil_mode, **how)
+    elif _is_two_by_two(x, y, how):
         gather_two_by_two(_planes(written(out)), _planes(v), _planes(x), _planes(y))
     else:
         planes = _planes(written(out)), _planes(v), _planes(x), _planes(y)
-        _gather(*planes, kernel_size, stride, padding, dilation)
+        _gather(*planes, *_in_order(**how))
 
 
 @kernel("window_sum", "fast")
-def window_sum(
-    xp: Any,
-    out: Any,
-    x: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> None:
+def window_sum(xp: Any, out: Any, x: Any, ceil_mode: bool, **how: Pair) -> None:
     """out = the sum of the elements of each window."""
     if not is_compiled_for(x):
-        common.window_sum(xp, out, x, kernel_size, stride, padding, dilation, ceil_mode)
-    elif _is_two_by_two(x.shape[-2:], out.shape[-2:], kernel_size, stride, padding, dilation):
+        common.window_sum(xp, out, x, ceil_mode, **how)
+    elif _is_two_by_two(x, out, how):
         sum_two_by_two(_planes(written(out)), _planes(x))
     else:
-        _sum(_planes(written(out)), _planes(x), kernel_size, stride, padding, dilation)
+        _sum(_planes(written(out)), _planes(x), *_in_order(**how))
 
 
 @kernel("window_spread", "fast")
-def window_spread(
-    xp: Any,
-    out: Any,
-    g: Any,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-    size: Pair,
-) -> None:
+def window_spread(xp: Any, out: Any, g: Any, ceil_mode: bool, size: Pair, **how: Pair) -> None:
     """out = for each element the sum of g over the windows that it is in."""
     if not is_compiled_for(g):
-        common.window_spread(xp, out, g, kernel_size, stride, padding, dilation, ceil_mode, size)
+        common.window_spread(xp, out, g, ceil_mode, size, **how)
     else:
-        _spread(_planes(written(out)), _planes(g), kernel_size, stride, padding, dilation)
+        _spread(_planes(written(out)), _planes(g), *_in_order(**how))

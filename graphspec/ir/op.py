@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar, cast, dataclass_transform
 
 from graphspec.diagnostics import Span
 from graphspec.ir.regions import Demand, Region, aligned_demand, box_shape
@@ -286,8 +286,7 @@ class Tap(Op):
         return inputs[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The line that made a node, and the path of instantiation through blocks to it."""
 
     span: Span

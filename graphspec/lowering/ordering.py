@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from graphspec.diagnostics.catalogue import names as say
 from graphspec.lowering.context import POISON, Frame
@@ -37,8 +36,7 @@ def labels(expr: ast.Expr) -> list[str]:
     return [e.label.text for e in walk(expr) if isinstance(e, ast.Call) and e.label is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A name that is used: as a value, or as a function (which waits for a layer of that name only)."""
 
     name: str

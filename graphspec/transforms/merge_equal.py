@@ -42,7 +42,7 @@ def _key(op: Op, inputs: tuple[Value, ...]) -> Any:
         is_whole_float = type(op.value) is int and op.type.dtype.is_float
         return op.type, _exact(float(op.value) if is_whole_float else op.value)  # type: ignore[arg-type]
     if op.is_commutative:
-        inputs = tuple(sorted(inputs, key=lambda v: (v.node.serial, v.index)))
+        inputs = tuple(sorted(inputs, key=id))
     if not op.field_names:
         return type(op), inputs
     return type(op), *(_exact(getattr(op, field)) for field in _fields(op.name)), *inputs

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +19,7 @@ class Source:
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
         """The offset of each line's first character."""
-        return (0, *(i + 1 for i, c in enumerate(self.text) if c == "\n"))
+        return (0, *accumulate(len(line) + 1 for line in self.text.split("\n")[:-1]))
 
     def position(self, offset: int) -> tuple[int, int]:
         """The line and the column of `offset`, both counted from 1, in code points."""
@@ -31,8 +33,7 @@ class Source:
         return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The half-open range [start, end) of offsets (code points) in a source."""
 
     source: Source

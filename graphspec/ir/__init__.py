@@ -1,7 +1,7 @@
 """The intermediate representation: symbolic sizes, tensor types, ops, nodes and graphs."""
 
 from graphspec.ir.call import Body, Call, HandGradient
-from graphspec.ir.graph import Graph, Rewriter, Rule, reachable, rebuild, verify
+from graphspec.ir.graph import Graph, Rewriter, Rule, in_order, reachable, rebuild, verify
 from graphspec.ir.op import (
     FUNCTIONS,
     OPS,
@@ -20,6 +20,7 @@ from graphspec.ir.op import (
     made_at,
     op,
     operand,
+    place,
     with_inputs,
 )
 from graphspec.ir.regions import Demand, Need, Position, Region, Rows, Span, box_shape
@@ -68,10 +69,12 @@ __all__ = [
     "evaluate",
     "evaluate_number",
     "function",
+    "in_order",
     "literal",
     "made_at",
     "op",
     "operand",
+    "place",
     "reachable",
     "rebuild",
     "relation",

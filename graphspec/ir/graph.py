@@ -65,10 +65,15 @@ def reachable(values: Iterable[Value], stop: frozenset[Value] = frozenset()) -> 
             if node not in seen and not (stop and value in stop):
                 seen.add(node)
                 todo.append(node)
-    return tuple(sorted(seen, key=_by_serial))
+    return in_order(seen)
 
 
-_by_serial = attrgetter("serial")
+def in_order(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """The nodes in topological order: by age, for what a node uses is older than it is."""
+    return tuple(sorted(nodes, key=_SERIAL))
+
+
+_SERIAL = attrgetter("serial")
 
 
 class Rewriter:

@@ -11,7 +11,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+)
 
 from graphspec.diagnostics import Span
 from graphspec.ir.regions import Demand, Region, aligned_demand, box_shape
@@ -286,8 +296,7 @@ class Tap(Op):
         return inputs[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The line that made a node, and the path of instantiation through blocks to it."""
 
     span: Span
@@ -336,7 +345,8 @@ def place(origin: Origin | None) -> None:
 
 
 class Node:
-    """One application of an op.  Immutable; equal only to itself; typed as soon as it exists.
+    """One application of an op.  Immutable (for whoever checks types: at run time that would double what a
+    node costs); equal only to itself; typed as soon as it exists.
 
     `serial` grows with creation, and inputs exist before their users: sorted by it, nodes are in
     topological order.
@@ -344,32 +354,30 @@ class Node:
 
     __slots__ = ("inputs", "op", "origin", "serial", "types", "values")
 
-    op: Op
-    inputs: tuple[Value, ...]
-    types: tuple[TensorType, ...]
-    values: tuple[Value, ...]
-    origin: Origin | None
-    serial: int
+    op: Final[Op]
+    inputs: Final[tuple[Value, ...]]
+    types: Final[tuple[TensorType, ...]]
+    values: Final[tuple[Value, ...]]
+    origin: Final[Origin | None]
+    serial: Final[int]
 
     def __init__(
         self, op: Op, inputs: tuple[Value, ...], types: tuple[TensorType, ...] | None = None
     ) -> None:
         """`types` are given where they are known: where a node of the same op had inputs of these types."""
         if types is None:
-            found = op.infer(*[v.node.types[v.index] for v in inputs])
+            found = op.infer(*[v.type for v in inputs])
             types = (found,) if isinstance(found, TensorType) else found
-        _put_op(self, op)
-        _put_inputs(self, inputs)
-        _put_types(self, types)
-        _put_origin(self, _HERE.origin)
-        _put_serial(self, next(_SERIAL))
-        if len(types) == 1:
-            _put_values(self, (Value(self, 0),))
-        else:
-            _put_values(self, tuple([Value(self, i) for i in range(len(types))]))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"nodes are immutable: {name}")
+        self.op = op
+        self.inputs = inputs
+        self.types = types
+        self.origin = _HERE.origin
+        self.serial = next(_SERIAL)
+        self.values = (
+            (Value(self, 0, types[0]),)  # as nearly all are
+            if len(types) == 1
+            else tuple([Value(self, i, type) for i, type in enumerate(types)])
+        )
 
     def __repr__(self) -> str:
         return f"<{self.op.name} #{self.serial}>"
@@ -383,33 +391,19 @@ def with_inputs(node: Node, inputs: tuple[Value, ...]) -> Node:
     return Node(node.op, inputs, node.types)
 
 
-# what sets the slots of nodes, which are made by the hundred thousand and refuse assignment
-_put_op = Node.__dict__["op"].__set__
-_put_inputs = Node.__dict__["inputs"].__set__
-_put_types = Node.__dict__["types"].__set__
-_put_origin = Node.__dict__["origin"].__set__
-_put_serial = Node.__dict__["serial"].__set__
-_put_values = Node.__dict__["values"].__set__
-
-
 class Value:
     """One result of a node, made with it and equal only to itself.  Arithmetic on values makes nodes."""
 
-    __slots__ = ("index", "node")
+    __slots__ = ("index", "node", "type")
 
-    node: Node
-    index: int
+    node: Final[Node]
+    index: Final[int]
+    type: Final[TensorType]
 
-    def __init__(self, node: Node, index: int) -> None:
-        _put_node(self, node)
-        _put_index(self, index)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"values are immutable: {name}")
-
-    @property
-    def type(self) -> TensorType:
-        return self.node.types[self.index]
+    def __init__(self, node: Node, index: int, type: TensorType) -> None:
+        self.node = node
+        self.index = index
+        self.type = type
 
     @property
     def dtype(self) -> Any:
@@ -454,10 +448,6 @@ class Value:
 
     def __matmul__(self, other: Value) -> Value:
         return apply(OPS["matmul"](), self, other)
-
-
-_put_node = Value.__dict__["node"].__set__
-_put_index = Value.__dict__["index"].__set__
 
 
 Operand = Value | int | float | Symbolic | Scalar

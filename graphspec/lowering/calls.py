@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from graphspec.diagnostics import Diagnostic, Span
 from graphspec.diagnostics.catalogue import definitions as say
@@ -21,8 +21,7 @@ from graphspec.syntax import ast
 Piped = tuple[tuple[Any, ...], Span]
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """An argument's meaning and where it is written."""
 
     meaning: Any

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from graphspec.diagnostics.catalogue import names as say
 from graphspec.lowering.context import POISON, Frame
@@ -37,46 +36,46 @@ def labels(expr: ast.Expr) -> list[str]:
     return [e.label.text for e in walk(expr) if isinstance(e, ast.Call) and e.label is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A name that is used: as a value, or as a function (which waits for a layer of that name only)."""
 
     name: str
     called: bool = False
 
 
-def reads(statement: ast.Statement) -> Iterator[Read]:
+def reads(statement: ast.Statement) -> list[Read]:
     """The names that a statement needs."""
     match statement:
-        case ast.Assign() | ast.Update() | ast.Layer() | ast.Const():
-            yield from reads_of_expression(statement.value)
-        case ast.Declare():
-            for size in statement.type.shape.sizes:
-                if not isinstance(size, ast.Ellipsis):
-                    yield from reads_of_expression(size)
-            if statement.start is not None:
-                yield from reads_of_expression(statement.start.value)
+        case ast.Assign():
+            return reads_of_expression(statement.value) + _reads_of_types([t.type for t in statement.targets])
         case ast.Result():
-            if statement.value is not None:
-                yield from reads_of_expression(statement.value)
-            else:
-                yield Read(statement.path.text)
+            value = statement.value
+            found = [Read(statement.path.text)] if value is None else reads_of_expression(value)
+            return found + _reads_of_types([statement.type])
+        case ast.Declare():
+            found = _reads_of_types([statement.type])
+            return found if statement.start is None else found + reads_of_expression(statement.start.value)
+        case ast.Update() | ast.Layer() | ast.Const():
+            return reads_of_expression(statement.value)
         case ast.Require():
-            yield from reads_of_expression(statement.condition)
-    written = getattr(statement, "targets", ())
-    for typed in (*(t.type for t in written), getattr(statement, "type", None)):
-        if typed is not None and not isinstance(statement, ast.Declare):
-            for size in typed.shape.sizes:
-                if not isinstance(size, ast.Ellipsis):
-                    yield from reads_of_expression(size)
+            return reads_of_expression(statement.condition)
+    return []
 
 
-def reads_of_expression(expr: ast.Expr) -> Iterator[Read]:
+def reads_of_expression(expr: ast.Expr) -> list[Read]:
+    found: list[Read] = []
     for part in walk(expr):
         if isinstance(part, ast.Name):
-            yield Read(part.path.text)
+            found.append(Read(part.path.text))
         elif isinstance(part, ast.Call):
-            yield Read(part.function.text, called=True)
+            found.append(Read(part.function.text, called=True))
+    return found
+
+
+def _reads_of_types(types: Iterable[ast.Type | None]) -> list[Read]:
+    """The names in the sizes of written types."""
+    sizes = [size for type in types if type is not None for size in type.shape.sizes]
+    return [r for size in sizes if not isinstance(size, ast.Ellipsis) for r in reads_of_expression(size)]
 
 
 def in_order(statements: Sequence[ast.Statement], frame: Frame) -> list[ast.Statement]:
@@ -89,7 +88,7 @@ def in_order(statements: Sequence[ast.Statement], frame: Frame) -> list[ast.Stat
         for name in writes(statement):
             if name not in frame.names or frame.names[name] is POISON:
                 makers.setdefault(name, position)
-    needed = [list(reads(statement)) for statement in statements]
+    needed = [reads(statement) for statement in statements]
     users: dict[str, list[int]] = {}  # of layers, by name
     for position, found in enumerate(needed):
         for read in found:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ALIGNMENT = 64  # a cache line, and the widest vector register
 #: above this many buffers only the sweep is tried, which is close to linear
 _GREEDY_LIMIT = 700
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """A buffer: alive from step `start` to step `end`, both included."""
 
     start: int

@@ -6,7 +6,7 @@ an op computes is compiled once, from the same source that `emit` writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import CodeType, TracebackType
 from typing import Any, TypeAlias
@@ -17,6 +17,8 @@ from graphspec.runtime.plan import Plan, Slot, Step, nbytes
 
 Run: TypeAlias = "Callable[..., tuple[Any, ...]]"
 Call: TypeAlias = "Callable[[], Any]"
+#: by text; of ops without attributes by class and number of operands
+Functions: TypeAlias = "dict[str | tuple[type[Op], int], Callable[..., Any]]"
 
 #: programs of more steps than this are linked, not written
 LONG = 2000
@@ -42,7 +44,7 @@ class Linked:
         self.backend = backend
         self.empty = empty
         self.clock = clock
-        self._functions: dict[str, Callable[..., Any]] = {}
+        self._functions: Functions = {}
 
     def bind(self, arena: Any, xp: Any) -> Run:
         """The program on an arena."""
@@ -66,7 +68,7 @@ class _Binding:
     of those) are in `live`, at the places that `where` knows.
     """
 
-    def __init__(self, linked: Linked, arena: Any, xp: Any, functions: dict[str, Callable[..., Any]]) -> None:
+    def __init__(self, linked: Linked, arena: Any, xp: Any, functions: Functions) -> None:
         self.plan = plan = linked.plan
         self.backend = linked.backend
         self.empty = linked.empty or xp.empty
@@ -141,20 +143,15 @@ class _Binding:
                 kernel = partial(kernel, **op.attributes())
             self.bound(kernel, arguments, node, takes_numbers=op.is_elementwise)
             return
-        names = [f"x{i}" for i in range(len(node.inputs))]
-        function = self.function(self.source(op, "out", *names), ["out", *names])
+        function = self.function(op, len(node.inputs))
         takes_numbers = op.is_elementwise and (self.backend != "numpy" or op.reads_numbers)
         self.bound(function, [out, *node.inputs], node, takes_numbers=takes_numbers)
-
-    def source(self, op: Op, out: str, *operands: str) -> str:
-        return op.numpy_source(out, *operands) if self.backend == "numpy" else op.source(out, *operands)
 
     def view(self, step: Step) -> None:
         """As in `emit`: a view of plain storage is made once, another at each call."""
         node = step.node
         value, viewed = node.values[0], node.inputs[0]
-        names = [f"x{i}" for i in range(len(node.inputs))]
-        function = self.function(self.source(step.op, "", *names), names)
+        function = self.function(step.op, len(node.inputs))
         if viewed in self.plan.numbers or (viewed in self.plan.slots and step.types[0].shape):
             self.fixed[value] = function(*[self.array(v) for v in node.inputs])
             return
@@ -171,16 +168,16 @@ class _Binding:
         self.add(lambda: self.put(place, lambda: xp.array(get(), order="C")), node)
 
     def bound(
-        self, function: Callable[..., Any], values: Iterable[Value], node: Node, *, takes_numbers: bool
+        self, function: Callable[..., Any], values: Sequence[Value], node: Node, *, takes_numbers: bool
     ) -> None:
         """A call of a function on values; elementwise functions take numbers as they are."""
-        values = list(values)
-        if not any(value in self.where for value in values):
-            self.add(partial(function, *[self.operand(v, takes_numbers) for v in values]), node)
+        given = self.operand if takes_numbers else self.array
+        if self.where.keys().isdisjoint(values):
+            self.add(partial(function, *map(given, values)), node)
             return
         live = self.live
         places = [self.where.get(v, -1) for v in values]
-        operands = [None if v in self.where else self.operand(v, takes_numbers) for v in values]
+        operands = [None if v in self.where else given(v) for v in values]
         both = list(zip(places, operands, strict=True))
         self.add(lambda: function(*[live[i] if i >= 0 else operand for i, operand in both]), node)
 
@@ -206,11 +203,10 @@ class _Binding:
         array = self.array(value)
         return lambda: array
 
-    def operand(self, value: Value, takes_numbers: bool) -> Any:
+    def operand(self, value: Value) -> Any:
+        """A number as it is, else the array."""
         number = self.plan.numbers.get(value)
-        if number is None or not takes_numbers:
-            return self.array(value)
-        return _plain(number, value.dtype)
+        return self.array(value) if number is None else _plain(number, value.dtype)
 
     def array(self, value: Value) -> Any:
         """A value that is the same array in each call."""
@@ -230,15 +226,19 @@ class _Binding:
         part = self.arena[slot.offset : slot.offset + nbytes(slot.type)]
         return part.view(slot.type.dtype.array_name).reshape(slot.type.shape)
 
-    def function(self, source: str, names: Iterable[str]) -> Callable[..., Any]:
-        """The function of these names that the source of an op computes."""
-        text = f"lambda {', '.join(names)}: {source}"
-        found = self.functions.get(text)
+    def function(self, op: Op, count: int) -> Callable[..., Any]:
+        """What an op's source computes, as a function of the result (but for a view) and the operands."""
+        key = self.text(op, count) if op.field_names else (type(op), count)
+        found = self.functions.get(key)
         if found is None:
-            found = self.functions[text] = eval(
-                text, {"xp": self.xp, "inf": float("inf"), "nan": float("nan")}
-            )
+            numbers = {"inf": float("inf"), "nan": float("nan")}
+            found = self.functions[key] = eval(self.text(op, count), {"xp": self.xp, **numbers})
         return found
+
+    def text(self, op: Op, count: int) -> str:
+        out, operands = () if op.is_view else ("out",), [f"x{i}" for i in range(count)]
+        source = op.numpy_source if self.backend == "numpy" else op.source
+        return f"lambda {', '.join([*out, *operands])}: {source(''.join(out), *operands)}"
 
 
 _CODE: CodeType = _Binding.run.__code__

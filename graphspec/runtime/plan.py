@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
 from graphspec.diagnostics.catalogue.data import number_undefined, size_impossible, too_many_axes
@@ -34,16 +35,14 @@ MOST_AXES = 64
 LARGE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """`type.size` elements of the arena, from byte `offset`."""
 
     offset: int
     type: TensorType
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Step:
+class Step(NamedTuple):
     """One node of the program, its attributes and types being numbers.
 
     `copies` are the results of the program that are copied from the node's values once it has run.

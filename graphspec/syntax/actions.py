@@ -272,7 +272,7 @@ class Actions:
         return ast.Call(call.function, call.arguments, label, None, False, span)
 
     def on_arguments(self, parts: Parts, span: Span) -> tuple[ast.Argument, ...]:
-        return tuple(part for part in parts if part is not None)
+        return tuple([part for part in parts if part is not None])
 
     def on_positional(self, parts: Parts, span: Span) -> ast.Argument:
         return ast.Argument(parts[0], None, span)
@@ -343,7 +343,7 @@ class Actions:
         return ast.NoneLiteral(span)
 
     def on_path(self, parts: Parts, span: Span) -> ast.Path:
-        return self.joined(span)
+        return ast.Path(parts[0].text, span) if len(parts) == 1 else self.joined(span)
 
     def on_name(self, parts: Parts, span: Span) -> ast.Path:
         return self.path_of(parts[0])

@@ -176,13 +176,9 @@ class Automaton:
     def reduce(self, number: int, token: Token) -> None:
         """Replace the symbols of a production by its origin, with the value that its action makes."""
         rule = self.tables.rules[number]
-        size = rule.size
-        if size:
-            values, places = self.values[-size:], self.places[-size:]
-            place = (places[0][0], places[-1][1])
-            del self.states[-size:], self.values[-size:], self.places[-size:]
-        else:
-            values, place = [], (token.start, token.start)
+        size, states, places = rule.size, self.states, self.places
+        place = (places[-size][0], places[-1][1]) if size else (token.start, token.start)
+        values = self.values[len(self.values) - size :]
         parts: list[Any]
         if rule.is_plain:
             parts = [values[index] for index in rule.take]  # type: ignore[index]
@@ -193,9 +189,15 @@ class Automaton:
             value = parts[0]
         elif rule.action:
             value = self._calls[number](parts, Span(self.source, *place))
-        self.states.append(self.tables.states[self.states[-1]][rule.origin])
+        if size == 1:  # as most are: what stands there is replaced
+            states[-1] = self.tables.states[states[-2]][rule.origin]
+            self.values[-1] = value
+            return
+        if size:
+            del states[-size:], self.values[-size:], places[-size:]
+        states.append(self.tables.states[states[-1]][rule.origin])
         self.values.append(value)
-        self.places.append(place)
+        places.append(place)
 
     def follow(self, token: Token) -> None:
         """Note where statements begin: after a newline, and after the brace that opens a body."""

@@ -47,12 +47,12 @@ def same(a: Any, b: Any) -> bool:
         a, b = waiting.pop()
         if type(a) is not type(b):
             return False
+        if isinstance(a, Span | Source):
+            continue
         if isinstance(a, tuple):
             if len(a) != len(b):
                 return False
             waiting.extend(zip(a, b, strict=True))
-        elif isinstance(a, Span | Source):
-            continue
         elif is_dataclass(a):
             spelling = "text" if isinstance(a, ast.Number) else ""
             waiting.extend((getattr(a, f.name), getattr(b, f.name)) for f in fields(a) if f.name != spelling)

@@ -47,6 +47,8 @@ def master_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 #: after so many errors nobody reads on
 MOST_ERRORS = 100
+#: what is between tokens, as the grammar ignores it
+BLANKS = " \t\f"
 _INTEGER = re.compile(r"[0-9]+")
 
 
@@ -86,8 +88,10 @@ class Lexer:
         return token
 
     def _next(self, acceptable: Container[str]) -> Token:
-        while self.position < self.end:
-            start = self.position
+        while (start := self.position) < self.end:
+            if self.text[start] in BLANKS:  # all that the expression would find there
+                self.position += 1
+                continue
             match = self._patterns[0].match(self.text, start, self.end)
             if match is None or match.lastgroup == "SUSPECT":
                 token = _foreign()(self, acceptable)

@@ -23,13 +23,9 @@ def walk(expr: ast.Expr) -> Iterator[ast.Expr]:
 
 def children(expr: ast.Expr) -> list[ast.Expr]:
     """The expressions directly in `expr`, in the order of the text; bounds of ranges and slices too."""
-    match expr:
-        case ast.Unary(operand=operand) | ast.IsNone(operand=operand):
-            return [operand]
+    match expr:  # the most frequent first
         case ast.Binary(left=left, right=right):
             return [left, right]
-        case ast.Conditional(then=then, condition=condition, otherwise=otherwise):
-            return [then, condition, otherwise]
         case ast.Call():
             found = [] if expr.piped is None else [expr.piped]
             for argument in expr.arguments:
@@ -44,6 +40,10 @@ def children(expr: ast.Expr) -> list[ast.Expr]:
                 elif not isinstance(index, ast.Ellipsis):
                     found.append(index)
             return found
+        case ast.Unary(operand=operand) | ast.IsNone(operand=operand):
+            return [operand]
+        case ast.Conditional(then=then, condition=condition, otherwise=otherwise):
+            return [then, condition, otherwise]
         case ast.Tuple(items=items) | ast.List(items=items):
             return list(items)
         case _:

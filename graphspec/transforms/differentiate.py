@@ -5,11 +5,24 @@ Source: Griewank & Walther, Evaluating Derivatives (2nd ed., SIAM 2008), chapter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from graphspec.diagnostics import Diagnostic, GraphSpecError
 from graphspec.diagnostics.catalogue import derivatives
-from graphspec.ir import Call, Input, Node, Op, Origin, Rewriter, Value, apply, made_at, reachable
+from graphspec.ir import (
+    Call,
+    Input,
+    Node,
+    Op,
+    Origin,
+    Rewriter,
+    Value,
+    apply,
+    in_order,
+    made_at,
+    place,
+    reachable,
+)
 from graphspec.transforms.adjoints import call_adjoint
 from graphspec.transforms.broadcasting import filled, is_differentiable, undo_broadcast
 
@@ -93,16 +106,20 @@ def _reverse(seeds: Mapping[Value, Value], xs: Sequence[Value]) -> list[Value | 
         arrived[value] = [first]
         return first
 
-    for node in reversed(nodes):
-        arrivals = {k: total(value) for k, value in enumerate(node.values) if value in active}
-        gys = {k: g for k, g in arrivals.items() if g is not None}
-        if not gys:
-            continue
-        with made_at(node.origin):
+    with made_at(None):
+        for node in reversed(nodes):
+            gys: dict[int, Value] = {}
+            for k, value in enumerate(node.values):
+                if value in active and (g := total(value)) is not None:
+                    gys[k] = g
+            if not gys:
+                continue
+            place(node.origin)
             for i, g in _contributions(node, gys, active):
                 value = node.inputs[i]
-                g = undo_broadcast(g, value.shape)
-                assert g.dtype is value.dtype, f"{node!r} gives a cotangent {g.type} to {value!r}"
+                if g.type is not value.type:
+                    g = undo_broadcast(g, value.shape)
+                    assert g.dtype is value.dtype, f"{node!r} gives a cotangent {g.type} to {value!r}"
                 arrived.setdefault(value, []).append(g)
     return [total(x) if is_differentiable(x) else None for x in xs]
 
@@ -114,7 +131,7 @@ def _between(seeds: Iterable[Value], xs: Sequence[Value]) -> tuple[list[Node], s
     for node in _above(seeds, min((x.node.serial for x in active), default=0)):
         if not active.isdisjoint(node.inputs):
             nodes.append(node)
-            active.update(v for v in node.values if is_differentiable(v))
+            active.update([v for v in node.values if is_differentiable(v)])
     return nodes, active
 
 
@@ -130,22 +147,19 @@ def _above(values: Iterable[Value], serial: int) -> tuple[Node, ...]:
         if node not in seen and node.serial >= serial:
             seen.add(node)
             todo.extend(v.node for v in node.inputs)
-    return tuple(sorted(seen, key=lambda n: n.serial))
+    return in_order(seen)
 
 
-def _contributions(node: Node, gys: Mapping[int, Value], active: set[Value]) -> Iterator[tuple[int, Value]]:
+def _contributions(node: Node, gys: Mapping[int, Value], active: set[Value]) -> list[tuple[int, Value]]:
     """What one node adds to the cotangents of its active inputs, by position."""
     if isinstance(node.op, Call):
         wanted = tuple(i for i, value in enumerate(node.inputs) if value in active)
         try:
-            yield from call_adjoint(node, gys, wanted, _reverse).items()
+            return list(call_adjoint(node, gys, wanted, _reverse).items())
         except _NoDerivativeError as error:
             error.calls.append(node)
             raise
-        return
-    for i, g in enumerate(_vjp(node, gys)):
-        if g is not None and node.inputs[i] in active:
-            yield i, g
+    return [(i, g) for i, g in enumerate(_vjp(node, gys)) if g is not None and node.inputs[i] in active]
 
 
 def _vjp(node: Node, gys: Mapping[int, Value]) -> tuple[Value | None, ...]:
@@ -168,7 +182,7 @@ def _passes(node: Node, index: int, carrying: set[Value]) -> bool:
         return False
     trial = apply(Input("trial", result.type))
     try:
-        return any(True for _ in _contributions(node, {index: trial}, carrying))
+        return bool(_contributions(node, {index: trial}, carrying))
     except _NoDerivativeError:
         return False
 

@@ -42,7 +42,7 @@ def _key(op: Op, inputs: tuple[Value, ...]) -> Any:
         value = op.value
         return op.type, _exact(float(value) if type(value) is int and op.type.dtype.is_float else value)
     if op.is_commutative:
-        inputs = tuple(sorted(inputs, key=lambda v: (v.node.serial, v.index)))
+        inputs = tuple(sorted(inputs, key=id))
     if not op.field_names:
         return type(op), inputs
     return type(op), *(_exact(getattr(op, field)) for field in _fields(op.name)), *inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from graphspec.ir import Graph, Node, Rewriter, Rule, Value, rebuild, with_inputs
+from graphspec.ir import Graph, Node, Rewriter, Rule, Value, in_order, rebuild, with_inputs
 from graphspec.transforms.drop_taps import untapped
 from graphspec.transforms.fold_constants import fold_constants, folded
 from graphspec.transforms.merge_equal import Merger, merge_equal
@@ -78,7 +78,7 @@ class _Simplifier:
                     seen.add(value.node)
                     todo.append(value.node)
         rewriter = Rewriter()
-        rewriter.run(sorted(seen, key=lambda node: node.serial), self)
+        rewriter.run(in_order(seen), self)
         return tuple(map(rewriter, values))
 
 

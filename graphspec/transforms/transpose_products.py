@@ -18,6 +18,8 @@ def transpose_products(graph: Graph) -> Graph:
 
         transpose(transpose(x) @ g)   becomes   transpose(g) @ x
     """
+    if not any(isinstance(node.op, Transpose) for node in graph.nodes):
+        return graph
     uses = Counter(v for node in graph.nodes for v in node.inputs)
     uses.update(graph.outputs.values())
     chosen = {node for node in graph.nodes if _is_transposed_product(node, uses)}

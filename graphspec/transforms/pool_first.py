@@ -30,7 +30,8 @@ def pool_first(graph: Graph, *, keep: Collection[str] = ()) -> Graph:
 
     Needs nothing before it; it is for before differentiation, whose masks and sums of biases are then as
     small.  What is an output, or has a name in `keep`, or is used by others too, stays; calls on the way are
-    opened, but for those with derivatives written by hand.
+    opened, but for those with derivatives written by hand.  A named value that is made after the pooling
+    instead gives its name to that.
 
     Values are the same to the bit, unless f adds infinities.  Where rounding makes elements of a window
     equal, or one is nan, another of them may receive the derivative.
@@ -38,24 +39,25 @@ def pool_first(graph: Graph, *, keep: Collection[str] = ()) -> Graph:
         max_pool2d(relu(conv(x, w) + b), 2)   becomes   relu(max_pool2d(conv(x, w), 2) + b)
     """
     roots = [*graph.outputs.values(), *(value for name, value in graph.names.items() if name in keep)]
-    rewriter = _rewritten(roots, frozenset(), {})
+    mover = _moved(roots, frozenset(), {})
+    rewriter = mover.rewriter
     if not rewriter.mapping:
         return graph
     outputs = {name: rewriter(value) for name, value in graph.outputs.items()}
     needed = set(reachable(map(rewriter, roots)))
-    names = {name: rewriter(value) for name, value in graph.names.items()}
+    names = {name: mover.after.get(value) or rewriter(value) for name, value in graph.names.items()}
     return Graph(outputs, {name: value for name, value in names.items() if value.node in needed})
 
 
-def _rewritten(roots: Iterable[Value], stop: frozenset[Value], bodies: dict[Body, Body]) -> Rewriter:
-    """What the nodes between `stop` and `roots` become; `bodies` are those of calls seen so far."""
+def _moved(roots: Iterable[Value], stop: frozenset[Value], bodies: dict[Body, Body]) -> _Mover:
+    """What has become of the nodes between `stop` and `roots`; `bodies` are those of calls seen so far."""
     roots = list(roots)
     nodes = reachable(roots, stop)
     mover = _Mover(bodies)
     mover.uses.update(value for node in nodes for value in node.inputs)
     mover.uses.update(roots)
     mover.rewriter.run(nodes, mover.rule)
-    return mover.rewriter
+    return mover
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class _Mover:
     bodies: dict[Body, Body]
     uses: Counter[Value] = field(default_factory=Counter)
     rewriter: Rewriter = field(default_factory=Rewriter)
+    #: values that are not made any more, as they are made after a pooling
+    after: dict[Value, Value] = field(default_factory=dict)
 
     def rule(self, node: Node, inputs: tuple[Value, ...]) -> Value | tuple[Value, ...] | None:
         if isinstance(node.op, Call):
@@ -97,7 +101,7 @@ class _Mover:
     def body(self, body: Body) -> Body:
         if body not in self.bodies:
             by_hand = [g.value for g in body.gradients.values()]
-            made = _rewritten([*body.results, *by_hand], frozenset(body.parameters), self.bodies)
+            made = _moved([*body.results, *by_hand], frozenset(body.parameters), self.bodies).rewriter
             gradients = {i: replace(g, value=made(g.value)) for i, g in body.gradients.items()}
             results = tuple(map(made, body.results))
             self.bodies[body] = Body(body.parameters, results, gradients) if made.mapping else body
@@ -106,7 +110,7 @@ class _Mover:
     def moved(self, pooling: Node) -> Value | None:
         """A pooling before what can be done after it; None where that is nothing."""
         x = bottom = pooling.inputs[0]
-        steps: list[_Step] = []
+        steps: list[tuple[Value, _Step]] = []
         opened: list[Node] = []
         wanted = 1
         while self.uses[x] == wanted:  # nobody else uses it
@@ -116,15 +120,17 @@ class _Mover:
             step = _step(x)
             if step is None:
                 break
-            steps.append(step)
+            steps.append((bottom, step))
             x = bottom = step.x
             wanted = step.uses
         if not steps:
             return None
         self.rewriter.run(opened, self.rule)
         y = apply(pooling.op, self.rewriter(bottom))
-        for step in reversed(steps):
+        for value, step in reversed(steps):
             y = step.on(y, self.rewriter)
+            if not isinstance(value.node.op, Tap):  # whose name is that of a place
+                self.after[value] = y
         return y
 
     def open(self, value: Value, opened: list[Node]) -> Value:

@@ -150,10 +150,17 @@ def test_what_is_kept_stays_and_what_comes_before_it():
     h = relu(x() + bias())
     graph = Graph({"y": pool(h)}, {"h": h, "x": h.node.inputs[2]})
     assert pool_first(graph, keep=["h"]) is graph
-    assert list(pool_first(graph).names) == []
     moved = pool_first(graph, keep=["x"])
     assert op_names(moved) == ["add", "max_pool2d", "less_equal", "where"]
-    assert list(moved.names) == ["x"]
+    assert moved.names["x"].node.op.name == "add"
+
+
+def test_the_name_of_what_is_made_later_is_that_of_what_comes_in_its_place():
+    half = definition("half", lambda x: relu(x), IMAGE)
+    graph = Graph({"y": pool(half(x())[0])})
+    named = Graph(graph.outputs, {"h": graph.outputs["y"].node.inputs[0]})
+    made = pool_first(named)
+    assert made.names["h"] is made.outputs["y"]
 
 
 @pytest.mark.needs_optimisation("pool_first")

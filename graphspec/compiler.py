@@ -23,7 +23,7 @@ from graphspec.ir import DType, Graph, Input, Value, apply, reachable
 from graphspec.ir.collector import collector_at_rest
 from graphspec.lowering.lower import lower_file, lower_text
 from graphspec.lowering.module import Module
-from graphspec.optimisations import PUSH
+from graphspec.optimisations import POOL, PUSH
 from graphspec.requests import (
     Request,
     Target,
@@ -39,6 +39,7 @@ from graphspec.transforms.differentiate import cotangents, tangents
 from graphspec.transforms.eliminate_dead_code import eliminate_dead_code
 from graphspec.transforms.expand_gradients import expand_gradients
 from graphspec.transforms.pipeline import optimise, passes_without
+from graphspec.transforms.pool_first import pool_first
 from graphspec.transforms.push_selections import push_selections
 from graphspec.transforms.simplify import simplify as simplify_graph
 from graphspec.transforms.simplify_adjoints import simplify_adjoints
@@ -112,18 +113,18 @@ def check(module: Module) -> None:
 def derive(module: Module, request: Request, *, without: Collection[str] = ()) -> Derived:
     """The graph of what a request asks for, with nothing in it that the answer does not need.
 
-    Values of which the answer needs a part are computed there only; `without` are optimisations left out.
+    Where there is pooling it is done as early as it can be; values of which the answer needs a part are
+    computed there only; `without` are optimisations left out.
     Raises GraphSpecError where a name is unknown, or the objective does not depend on it.
     """
-    push = PUSH not in without
     if request.kind == "values":
         values = find_values(module, request.of)
-        graph = _Expansion(module, values, {}, request, push).graph
+        graph = _Expansion(module, values, {}, request, without).graph
         return _answer(module, graph, {name: graph.outputs[name] for name in values}, {}, request)
     objectives = find_objectives(module, request.of)
     targets = find_targets(module, request.wrt)
     wanted = {name: module.values[name] for target in targets for name in target.names}
-    expansion = _Expansion(module, objectives, wanted, request, push)
+    expansion = _Expansion(module, objectives, wanted, request, without)
     graph = expansion.graph
     outputs = {name: graph.outputs[name] for name in objectives}
     if request.kind == "jvp":
@@ -213,7 +214,7 @@ class _Expansion:
         outputs: Mapping[str, Value],
         names: Mapping[str, Value],
         request: Request,
-        push: bool,
+        without: Collection[str],
     ) -> None:
         self.module = module
         updates = {_update_of(name): value for name, value in module.updates.items() if request.updates}
@@ -221,7 +222,11 @@ class _Expansion:
         needed = set(graph.nodes)
         named = {name: value for name, value in module.values.items() if value.node in needed}
         self._all = Graph(graph.outputs, {**named, **names})
-        pushed = push_selections(self._all, _defaults(module), keep=names) if push else self._all
+        if POOL not in without:
+            self._all = pool_first(self._all, keep=names)
+        pushed = self._all
+        if PUSH not in without:
+            pushed = push_selections(self._all, _defaults(module), keep=names)
         try:
             self.graph = expand_gradients(pushed)
         except GraphSpecError:

@@ -22,7 +22,7 @@ from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
 from graphspec.lowering.patterns import matches
-from graphspec.optimisations import ALL, PUSH, THREADS
+from graphspec.optimisations import ALL, POOL, PUSH, THREADS
 from graphspec.requests import Request, span_of
 from graphspec.runtime.means import EVERYTHING
 from graphspec.views import View
@@ -144,7 +144,7 @@ class Engine:
         title = f"Gradients of {self.module.name}" if request.wrt else f"Values of {self.module.name}"
 
         def whole() -> Graph:
-            return compiler.readable(compiler.derive(self.module, request, without={PUSH}).graph)
+            return compiler.readable(compiler.derive(self.module, request, without={POOL, PUSH}).graph)
 
         return View(graph.outputs, graph.names, self.module, title, whole)
 

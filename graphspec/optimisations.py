@@ -12,15 +12,20 @@ from graphspec.diagnostics.catalogue import requests as say
 from graphspec.runtime.means import NAMES as MEANS
 from graphspec.transforms.gram_products import gram_products
 from graphspec.transforms.pipeline import OPTIONAL
+from graphspec.transforms.pool_first import pool_first
 from graphspec.transforms.push_selections import push_selections
 from graphspec.transforms.transpose_products import transpose_products
 
 #: a transform before or beside the passes of the pipeline
-PUSH, TRANSPOSE, GRAM = (f.__name__ for f in (push_selections, transpose_products, gram_products))
+POOL, PUSH, TRANSPOSE, GRAM = (
+    f.__name__ for f in (pool_first, push_selections, transpose_products, gram_products)
+)
 #: pieces of the batch in several threads
 THREADS = "threads"
 
-OPTIMISATIONS: tuple[str, ...] = tuple(dict.fromkeys([PUSH, TRANSPOSE, *OPTIONAL, GRAM, THREADS, *MEANS]))
+OPTIMISATIONS: tuple[str, ...] = tuple(
+    dict.fromkeys([POOL, PUSH, TRANSPOSE, *OPTIONAL, GRAM, THREADS, *MEANS])
+)
 ALL = frozenset(OPTIMISATIONS)
 
 

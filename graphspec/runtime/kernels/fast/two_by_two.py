@@ -1,6 +1,8 @@
 """Pooling of windows of 2 x 2 side by side, compiled: two rows at a time, in vectors.
 
 Arrays are [planes, rows, columns], as in `pooling`; rows and columns beyond the last window are in none.
+A row's last vector begins earlier, so that it ends with the row; of a row that is shorter than a vector, what
+is stored too much is overwritten by the next one: stores of a part of a vector take many times as long.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ from graphspec.runtime.kernels.fast.vectors import (
 
 @compiled
 def max_two_by_two(out: Any, x: Any) -> None:
-    """out = the greatest element of each window; nan if there is one."""
+    """out = the greatest element of each window; nan if there is one.
+
+    In plain loops: written in vectors it takes half as long on small images, but twice as long on large ones.
+    """
     for plane in range(out.shape[0]):
         for i in range(out.shape[1]):
             for j in range(out.shape[2]):
@@ -41,16 +46,16 @@ def max_two_by_two(out: Any, x: Any) -> None:
 def sum_two_by_two(out: Any, x: Any) -> None:
     """out = the sum of each window."""
     planes, rows, columns = out.shape
-    height, width = x.shape[1:]
+    height, width, end = x.shape[1], x.shape[2], out.size
     out, x = pointer(out), pointer(x)
     for line in range(planes * rows):
         plane, i = line // rows, line % rows
-        for j in range(0, columns, lanes_in(x)):
-            count = min(lanes_in(x), columns - j)
+        for block in range(0, columns, lanes_in(x)):
+            j, count = _place(block, columns, lanes_in(x)), min(lanes_in(x), columns)
             upper = (plane * height + 2 * i) * width + 2 * j
             a, b = _pairs(x, upper, 2 * count)
             c, d = _pairs(x, upper + width, 2 * count)
-            _put(out, line * columns + j, add(add(a, b), add(c, d)), count)
+            _put(out, line * columns + j, add(add(a, b), add(c, d)), count, end)
 
 
 @compiled
@@ -60,13 +65,13 @@ def scatter_two_by_two(out: Any, g: Any, x: Any, y: Any) -> None:
     What an element does not win is left to the next one, without branches, which could not be foreseen.
     """
     planes, height, width = out.shape
-    rows, columns = y.shape[1:]
+    rows, columns, end = y.shape[1], y.shape[2], out.size
     out, g, x, y = pointer(out), pointer(g), pointer(x), pointer(y)
     lanes, none = lanes_in(x), zeros_like(x)
     for plane in range(planes):
         for i in range(rows):
-            for j in range(0, columns, lanes):
-                count = min(lanes, columns - j)
+            for block in range(0, columns, lanes):
+                j, count = _place(block, columns, lanes), min(lanes, columns)
                 given = (plane * rows + i) * columns + j
                 best, left = load_first(y, given, count), load_first(g, given, count)
                 upper = (plane * height + 2 * i) * width + 2 * j
@@ -76,8 +81,8 @@ def scatter_two_by_two(out: Any, g: Any, x: Any, y: Any) -> None:
                 at_b, left = where_less(b, best, none, left), where_less(b, best, left, none)
                 at_c, left = where_less(c, best, none, left), where_less(c, best, left, none)
                 at_d = where_less(d, best, none, left)
-                _put_pairs(out, upper, at_a, at_b, 2 * count)
-                _put_pairs(out, upper + width, at_c, at_d, 2 * count)
+                _put_pairs(out, upper, at_a, at_b, 2 * count, end)
+                _put_pairs(out, upper + width, at_c, at_d, 2 * count, end)
             for row in range(2 * i, 2 * i + 2):
                 for j in range(2 * columns, width):
                     out[(plane * height + row) * width + j] = 0
@@ -89,13 +94,13 @@ def scatter_two_by_two(out: Any, g: Any, x: Any, y: Any) -> None:
 def gather_two_by_two(out: Any, v: Any, x: Any, y: Any) -> None:
     """out of each window = v at the first greatest element of the window."""
     planes, rows, columns = out.shape
-    height, width = x.shape[1:]
+    height, width, end = x.shape[1], x.shape[2], out.size
     out, v, x, y = pointer(out), pointer(v), pointer(x), pointer(y)
     none = zeros_like(x)
     for line in range(planes * rows):
         plane, i = line // rows, line % rows
-        for j in range(0, columns, lanes_in(x)):
-            count = min(lanes_in(x), columns - j)
+        for block in range(0, columns, lanes_in(x)):
+            j, count = _place(block, columns, lanes_in(x)), min(lanes_in(x), columns)
             best = load_first(y, line * columns + j, count)
             upper = (plane * height + 2 * i) * width + 2 * j
             a, b = _pairs(x, upper, 2 * count)
@@ -104,7 +109,7 @@ def gather_two_by_two(out: Any, v: Any, x: Any, y: Any) -> None:
             of_c, of_d = _pairs(v, upper + width, 2 * count)
             found = where_less(c, best, where_less(d, best, none, of_d), of_c)
             found = where_less(a, best, where_less(b, best, found, of_b), of_a)
-            _put(out, line * columns + j, found, count)
+            _put(out, line * columns + j, found, count, end)
 
 
 @inlined
@@ -116,16 +121,24 @@ def _pairs(x: Any, at: int, count: int) -> Any:
 
 
 @inlined
-def _put_pairs(out: Any, at: int, left: Any, right: Any, count: int) -> None:
+def _put_pairs(out: Any, at: int, left: Any, right: Any, count: int, end: int) -> None:
     """The inverse of `_pairs`."""
     lanes = lanes_in(out)
-    _put(out, at, woven_low(left, right), count)
-    _put(out, at + lanes, woven_high(left, right), count - lanes)
+    _put(out, at, woven_low(left, right), min(count, lanes), end)
+    if count > lanes:
+        _put(out, at + lanes, woven_high(left, right), count - lanes, end)
 
 
 @inlined
-def _put(out: Any, at: int, vector: Any, count: int) -> None:
-    if count >= lanes_in(out):
+def _put(out: Any, at: int, vector: Any, count: int, end: int) -> None:
+    """Store a vector, or, where that would reach over the end of the array, its first elements."""
+    if at + lanes_in(out) <= end:
         store(out, at, vector)
-    elif count > 0:
+    else:
         store_first(out, at, vector, count)
+
+
+@inlined
+def _place(block: int, columns: int, lanes: int) -> int:
+    """The first column of a block of a row: the last one begins earlier, so that it ends with the row."""
+    return max(0, min(block, columns - lanes))

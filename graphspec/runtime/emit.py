@@ -12,15 +12,17 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphspec.diagnostics import Span
-from graphspec.ir import DType, Node, Op, TensorType, Value
+from graphspec.ir import DType, Node, Op, Size, Value
 from graphspec.ops.fused import Fused
 from graphspec.runtime.fused import block_lines
 from graphspec.runtime.layout import find_strides, is_ready_for_blas
 from graphspec.runtime.loops import loop
 from graphspec.runtime.plan import LARGE, Plan, Slot, Step, nbytes
+
+Shape: TypeAlias = "tuple[Size, ...]"
 
 #: lines of steps per function: Python compiles very long functions slowly
 PART_LINES = 1000
@@ -77,7 +79,7 @@ class _Part:
     bound: set[Value] = field(default_factory=set)
     needs: dict[str, None] = field(default_factory=dict)
     makes: dict[str, None] = field(default_factory=dict)
-    shaped: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
+    shaped: dict[tuple[str, Shape], str] = field(default_factory=dict)
 
 
 class _Emitter:
@@ -94,6 +96,11 @@ class _Emitter:
         self.ops = {step.node: step.op for step in plan.steps}
         self.strides = find_strides(plan) if backend == "numpy" else {}
         self.fixed_views: set[Value] = set()  # set up once, like the storage they show
+        self.constants: set[Value] = set()  # those of numbers, which are the same even if they are copies
+        #: inputs and what is allocated at each call: the name of the array, and the shape that it has
+        self.held: dict[Value, tuple[str, Shape]] = {
+            v: (self.names[v], plan.types[v].shape) for v in plan.inputs.values()
+        }
         self.results: dict[str, str] = {}
         self.parts = [_Part()]
         self.place: Span | None = None
@@ -148,11 +155,14 @@ class _Emitter:
             self.view(step)
             return
         self.comment(node)
-        outs = [self.out(value, type, node) for value, type in zip(node.values, step.types, strict=True)]
+        if isinstance(op, Fused) and op.is_compiled:
+            self.loop(step, op)
+            return
+        outs = [self.out(value, node) for value in node.values]
         out = outs[0] if len(outs) == 1 else f"({', '.join(outs)})"
         operands = [self.operand(value, op) for value in node.inputs] if not isinstance(op, Fused) else []
         if isinstance(op, Fused):
-            self.loop(step, op, outs) if op.is_compiled else self.blocks(step, op, outs)
+            self.blocks(step, op, outs)
         elif op.name == "matmul" and self.is_direct(step):
             x, y = operands
             if all(self.plan.types[value].rank == 2 for value in node.inputs):
@@ -169,7 +179,7 @@ class _Emitter:
             self.line(self.source(op, out, *operands), node)
         self.part.steps += 1
 
-    def loop(self, step: Step, op: Fused, outs: list[str]) -> None:
+    def loop(self, step: Step, op: Fused) -> None:
         """The call of a compiled loop, which takes its arrays without axes of size 1."""
         inputs = step.node.inputs
         types = [self.plan.types[value] for value in inputs]
@@ -178,15 +188,16 @@ class _Emitter:
         overwritten = {k: places[v] for k, v in enumerate(inputs) if v in places}
         made = loop(op, types, [self.strides[v] for v in inputs], numbers, overwritten)
         name = self.loops.setdefault(made.text, f"loop_{len(self.loops) + 1}")
-        arguments = [
-            self.shaped(out, value, shape)
-            for out, value, shape in zip(outs, step.node.values, made.results, strict=True)
-        ]
-        for value, shape in zip(inputs, made.operands, strict=True):
-            if shape is not None:
-                arguments.append(self.shaped(self.read(value), value, shape))
+        arguments: list[str] = []
+        for value, shape in zip(step.node.values, made.results, strict=True):
+            self.out(value, step.node, shape)
+            arguments.append(self.shaped(value, shape))
+        for value, own in zip(inputs, made.operands, strict=True):
+            if own is not None:
+                arguments.append(self.shaped(value, own))
         arguments += [self.scratch(slot, step.node) for slot in step.scratch]
         self.line(f"kernels.{name}({', '.join(arguments)})", step.node)
+        self.part.steps += 1
 
     def blocks(self, step: Step, op: Fused, outs: list[str]) -> None:
         """A group of ops, block by block."""
@@ -222,8 +233,12 @@ class _Emitter:
         for text in made.body:
             self.line(f"    {text}" if made.head else text, node)
 
-    def shaped(self, array: str, value: Value, shape: tuple[int, ...]) -> str:
-        """An array in another shape, set up once where it is the same array at each call."""
+    def shaped(self, value: Value, shape: Shape) -> str:
+        """The array of a value in another shape, set up once where it is the same array at each call."""
+        held = self.whole(value)
+        if held is not None:
+            return self.reshaped(held, shape)
+        array = self.read(value)
         if shape == self.plan.types[value].shape:
             return array
         text = f"{array}.reshape({text_of(shape)})"
@@ -232,6 +247,25 @@ class _Emitter:
         if (array, shape) not in self.part.shaped:
             name = self.part.shaped[array, shape] = self.namer.name(f"{array}_flat")
             self.part.setup.append((f"{name} = {text}", value.node))
+        return self.part.shaped[array, shape]
+
+    def whole(self, value: Value) -> Value | None:
+        """The value that is held and has a value's elements in their order: itself, or what it reshapes."""
+        while value not in self.held and value.node.op.name == "reshape":
+            value = value.node.inputs[0]
+        return value if value in self.held else None
+
+    def reshaped(self, held: Value, shape: Shape, name: str = "") -> str:
+        """The array of a value that is held in a shape, by that name if it has none yet."""
+        array, own = self.held[held]
+        if array not in self.part.makes:
+            self.part.needs[array] = None
+        if shape == own:
+            return array
+        if (array, shape) not in self.part.shaped:
+            made = self.part.shaped[array, shape] = name or self.namer.name(f"{array}_flat")
+            self.line(f"{made} = {array}.reshape({text_of(shape)})", held.node)
+            self.part.makes[made] = None
         return self.part.shaped[array, shape]
 
     def is_direct(self, step: Step) -> bool:
@@ -259,16 +293,22 @@ class _Emitter:
         self.line(f"kernels.watch({index}, {shown})", step.node)
 
     def view(self, step: Step) -> None:
-        """A view is set up once where it surely stays one: of plain storage in the arena, or of a number.
+        """A view is set up once where it surely stays one, of plain storage in the arena, or of a number.
 
         A view of a view may turn out a copy (a transposed array reshaped), so it is made at each call,
-        and so is one without axes, which numpy may give as a number.
+        and so is one without axes, which numpy may give as a number.  Other shapes of what is plain storage
+        at each call are made when they are read.
         """
         node, op = step.node, step.op
         value, viewed = node.values[0], node.inputs[0]
+        if self.whole(value) is not None:
+            return
         name = self.names[value] = self.name_of(value)
-        if viewed in self.plan.numbers or (viewed in self.plan.slots and step.types[0].shape):
+        is_fixed = viewed in self.plan.slots or viewed in self.constants
+        if viewed in self.plan.numbers or (is_fixed and step.types[0].shape):
             self.fixed_views.add(value)
+            if viewed not in self.plan.slots:
+                self.constants.add(value)
         else:
             self.comment(node)
             text = self.source(op, "", *map(self.read, node.inputs))
@@ -276,15 +316,20 @@ class _Emitter:
             self.part.makes[name] = None
             self.part.steps += 1
 
-    def out(self, value: Value, type: TensorType, node: Node) -> str:
-        """The array that a node writes its result into; a result of the program is allocated here."""
+    def out(self, value: Value, node: Node, shape: Shape | None = None) -> str:
+        """The array that a node writes into; a result of the program is allocated here, in this shape."""
         name = self.names[value] = self.name_of(value)
+        type = self.plan.types[value]
         if value not in self.plan.own:
+            if value in self.plan.placed.values():
+                self.held[value] = name, type.shape
             return self.read(value)
         is_large = self.backend == "numpy" and nbytes(type) >= LARGE
         make = "kernels.empty_result" if is_large else "xp.empty"
-        self.line(f'{name} = {make}({text_of(type.shape)}, "{type.dtype.array_name}")', node)
+        shape = type.shape if shape is None else shape
+        self.line(f'{name} = {make}({text_of(shape)}, "{type.dtype.array_name}")', node)
         self.part.makes[name] = None
+        self.held[value] = name, shape
         return name
 
     def operand(self, value: Value, op: Op) -> str:
@@ -316,6 +361,10 @@ class _Emitter:
         part = self.part
         if value in part.bound:
             return self.names[value]
+        held = self.whole(value)
+        if held is not None:
+            label = self.plan.labels.get(value, "")
+            return self.reshaped(held, self.plan.types[value].shape, label and self.namer.name(label))
         slot, number = self.plan.slots.get(value), self.plan.numbers.get(value)
         if slot is not None:
             other = self.plan.in_place.get(value)
@@ -365,7 +414,9 @@ class _Emitter:
         writer.add("")
         writer.add("from math import inf, nan")
         views = {
-            name for name, (v, is_copy) in self.plan.results.items() if v.node.op.is_view and not is_copy
+            name
+            for name, (v, is_copy) in self.plan.results.items()
+            if v.node.op.is_view and not is_copy and self.whole(v) is None
         }
         if views:
             for text in ["", *_OWNED.splitlines()]:

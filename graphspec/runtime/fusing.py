@@ -13,6 +13,8 @@ from graphspec.runtime.plan import Stages
 from graphspec.transforms.fuse import Style, fuse
 
 LOOPS = Style(accepts, is_compiled=True)
+#: in a chain no step is called by itself
+STEPS = Style(accepts, is_compiled=True, least=1, singles=True)
 
 
 def _is_array_call(op: Op, operands: Sequence[TensorType], result: TensorType) -> bool:
@@ -25,10 +27,13 @@ BLOCKS = Style(_is_array_call, is_compiled=False, least=4 * BLOCK)
 
 
 def fused(
-    graph: Graph, env: Mapping[str, int], stages: Stages | None, *, compiled: bool
+    graph: Graph, env: Mapping[str, int], stages: Stages | None, *, compiled: bool, chained: bool = False
 ) -> tuple[Graph, Stages | None]:
-    """The graph with its groups fused, and its stages, whose values are others then."""
-    for style in (LOOPS, BLOCKS) if compiled else (BLOCKS,):
+    """The graph with its groups fused, and its stages, whose values are others then.
+
+    `compiled` groups are loops; `chained` ones are parts of chains (see `runtime.chains`).
+    """
+    for style in (STEPS,) if chained else (LOOPS, BLOCKS) if compiled else (BLOCKS,):
         graph, stages = _fused(graph, env, stages, style)
     return graph, stages
 

@@ -22,6 +22,7 @@ from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.blocks import Pool
+from graphspec.runtime.chains import is_small
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.fast import load_kernels
@@ -85,8 +86,10 @@ class Program:
         if self.fast:
             load_kernels()
         given = [value for values in stages.gives for value in values] if stages else []
+        #: its steps are parts of compiled chains
+        self._chained = fuse and self.fast and stages is None and is_small(graph, env)
         if fuse and backend == "numpy" and watch is None and not is_long:
-            graph, stages = fused(graph, env, stages, compiled=self.fast)
+            graph, stages = fused(graph, env, stages, compiled=self.fast, chained=self._chained)
             if check:
                 verify(graph)
         self.plan: Plan = plan(graph, env, overwrite=watch is None, stages=stages, fast=self.fast)
@@ -124,7 +127,11 @@ class Program:
         if self._linked is not None:
             return self._linked.bind
         program = emit(
-            self.plan, self.backend.name, watched=self._watch is not None, timed=self._clock is not None
+            self.plan,
+            self.backend.name,
+            watched=self._watch is not None,
+            timed=self._clock is not None,
+            chained=self._chained,
         )
         self._nodes = program.nodes
         found = {name: find_kernel(name, self.backend.name, fast=self.fast) for name in program.kernels}
@@ -145,7 +152,7 @@ class Program:
     @property
     def source(self) -> str:
         """The text of the program."""
-        return emit(self.plan, self.backend.name).text
+        return emit(self.plan, self.backend.name, chained=self._chained).text
 
     @property
     def needs(self) -> tuple[str, ...]:

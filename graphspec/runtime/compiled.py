@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import os
 import sys
 import tempfile
@@ -20,8 +21,9 @@ from math import inf, nan
 from numba import njit
 from numpy import bool_ as bool, empty, float32, float64, int32, int64
 from graphspec.runtime.kernels.fast.functions import {functions}
+from graphspec.runtime.kernels.fast.products import checked, product
 '''
-_DECORATOR = '@njit(nogil=True, cache={cache}, fastmath={{"contract"}}, error_model="numpy")\n'
+_SETTINGS = 'nogil=True, fastmath={"contract"}, error_model="numpy"'
 
 
 @cache
@@ -34,7 +36,7 @@ def compiled(text: str) -> Callable[..., None]:
         folder = cache_folder()
         if folder is None:
             namespace: dict[str, Any] = {}
-            exec(_header() + _DECORATOR.format(cache=False) + text, namespace)
+            exec(_header() + _decorated(text, cache=False), namespace)
         else:
             namespace = vars(_module(folder, text))
         loop: Callable[..., None] = namespace["loop"]
@@ -48,7 +50,7 @@ def _module(folder: Path, text: str) -> ModuleType:
         return sys.modules[name]
     path = folder / f"{name}.py"
     if not path.exists():
-        _write(path, _header() + _DECORATOR.format(cache=True) + text)
+        _write(path, _header() + _decorated(text, cache=True))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -93,10 +95,20 @@ def _version() -> str:
     """What a compiled loop depends on besides its text."""
     import numba
 
-    from graphspec.runtime.kernels.fast import functions
+    from graphspec.runtime.kernels.fast import compiling, functions, products, vectors
 
-    source = Path(functions.__file__).read_bytes()
-    return f"{numba.__version__} {hashlib.sha256(source).hexdigest()} {_header()}{_DECORATOR}"
+    modules = (compiling, functions, products, vectors)
+    source = "".join(map(inspect.getsource, modules)).encode()
+    frame = _header() + _decorated("def loop():", cache=True)
+    return f"{numba.__version__} {hashlib.sha256(source).hexdigest()} {frame}"
+
+
+def _decorated(text: str, *, cache: bool) -> str:
+    """A text with each of its functions compiled; `loop` is the last, which calls the others."""
+    *inner, loop = f"\n{text}".split("\ndef ")[1:]
+    only_called_by_it = "no_cpython_wrapper=True, no_cfunc_wrapper=True"
+    steps = [f"@njit({_SETTINGS}, {only_called_by_it})\ndef {step}" for step in inner]
+    return "\n".join([*steps, f"@njit({_SETTINGS}, cache={cache})\ndef {loop}"])
 
 
 def _header() -> str:

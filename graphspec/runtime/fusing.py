@@ -21,6 +21,8 @@ from graphspec.transforms.order_products import order_products
 from graphspec.transforms.recompute import recompute
 
 LOOPS = Style(accepts, is_compiled=True)
+#: in a chain no step is called by itself
+STEPS = Style(accepts, is_compiled=True, least=1, singles=True)
 
 
 def _is_array_call(op: Op, operands: Sequence[TensorType], result: TensorType) -> bool:
@@ -54,11 +56,13 @@ Transform: TypeAlias = "Callable[[Graph, Mapping[str, int], Mapping[Node, int]],
 
 
 def fused(
-    graph: Graph, env: Mapping[str, int], stages: Stages | None, means: Means
+    graph: Graph, env: Mapping[str, int], stages: Stages | None, means: Means, *, chained: bool = False
 ) -> tuple[Graph, Stages | None]:
     """The graph with its groups fused, and what is held too long made again; and its stages, whose values
-    are others then.
+    are others then.  Groups that are `chained` are parts of chains (see `runtime.chains`).
     """
+    if chained:
+        return _changed(graph, env, stages, partial(fuse, style=STEPS))
     if means.order_products:
         graph, stages = _changed(graph, env, stages, order_products)
     for style in (LOOPS, BLOCKS) if means.fast else (BLOCKS,):

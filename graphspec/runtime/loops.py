@@ -303,16 +303,18 @@ class _Writer:
         for g in inner[:-1]:
             self.add(body, f"for i{g} in range(n{g}):")
             body += 1
-        last = inner[-1]
-        start, stop = "0", f"n{last}"
-        if sums and self.length(last) > RUN:
-            self.add(body, f"for c in range(0, n{last}, {RUN}):")
+        start, stop = "0", f"n{inner[-1]}" if inner else ""
+        if sums and self.length(inner[-1]) > RUN:
+            self.add(body, f"for c in range(0, {stop}, {RUN}):")
             body += 1
-            self.add(body, f"d = min(c + {RUN}, n{last})")
+            self.add(body, f"d = min(c + {RUN}, {stop})")
             start, stop = "c", "d"
         for k in sums:
             self.add(body, f"s{k} = {self.zero(k)}")
-        self.add(body, f"for i{last} in range({start}, {stop}):")
+        if inner:  # else it is a single element
+            self.add(body, f"for i{inner[-1]} in range({start}, {stop}):")
+        else:
+            body -= 1
         known: dict[int, str] = {}
         for k in wanted:
             self.element(k, p, body + 1, known)

@@ -23,6 +23,7 @@ from graphspec.runtime import memory
 from graphspec.runtime.backends import Backend
 from graphspec.runtime.backends import backend as find_backend
 from graphspec.runtime.blocks import Pool
+from graphspec.runtime.chains import is_small
 from graphspec.runtime.emit import emit
 from graphspec.runtime.errors import IndexOutOfRange
 from graphspec.runtime.fast import load_kernels
@@ -89,8 +90,10 @@ class Program:
         if means.fast:
             load_kernels()
         given = [value for values in stages.gives for value in values] if stages else []
+        #: its steps are parts of compiled chains
+        self._chained = means.fuse and means.fast and stages is None and is_small(graph, env)
         if means.fuse:
-            graph, stages = fused(graph, env, stages, means)
+            graph, stages = fused(graph, env, stages, means, chained=self._chained)
             if check:
                 verify(graph)
         self.plan: Plan = plan(graph, env, means, stages)
@@ -128,7 +131,11 @@ class Program:
         if self._linked is not None:
             return self._linked.bind
         program = emit(
-            self.plan, self.backend.name, watched=self._watch is not None, timed=self._clock is not None
+            self.plan,
+            self.backend.name,
+            watched=self._watch is not None,
+            timed=self._clock is not None,
+            chained=self._chained,
         )
         self._nodes = program.nodes
         found = {name: find_kernel(name, self.backend.name, fast=self.means.fast) for name in program.kernels}
@@ -149,7 +156,7 @@ class Program:
     @property
     def source(self) -> str:
         """The text of the program."""
-        return emit(self.plan, self.backend.name).text
+        return emit(self.plan, self.backend.name, chained=self._chained).text
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class _Short:
         self.along = writer.axes[self.last - 1][0]  # an axis of the loop that is taken many rows at a time
         self.values: dict[tuple[int, int], str] = {}
         self.columns: dict[str, int] = {}  # by dtype, how many columns are in use
+        #: arrays of which the loop sees a tile, whose places it counts itself: they cannot count from the end
+        self.tiles: dict[str, None] = {}
         #: what is read before the loop over rows, laid out by columns, computed, and put back
         self.once: list[str] = []
         self.gather: list[str] = []
@@ -78,6 +80,9 @@ class _Short:
         rows = self.last - 1
         w.add(depth, f"for c in range(0, n{rows}, {TILE}):")
         w.add(depth + 1, f"d = min({TILE}, n{rows} - c)")
+        for array in self.tiles:
+            before = "".join(f"i{g}, " for g in self.axes_of(array) if g < rows)
+            w.add(depth + 1, f"p{array} = {array}[{before}c:c + d]")
         for name, _, k in self.sums:
             w.add(depth + 1, f"s{name} = {w.zero(k)}")
         for lines in (self.gather, self.compute, self.scatter):
@@ -105,14 +110,21 @@ class _Short:
         return axes
 
     def at(self, array: str, j: int) -> str:
-        """An element of an array: at place j of the row, if the array runs along it."""
-        present = self.writer.arrays[array].present
+        """An element of an array: of its tile where it has one, at place j of the row if it runs along it."""
+        is_tiled = self.writer.arrays[array].present[self.along]
+        if is_tiled:
+            self.tiles[array] = None
         index = [
-            f"{j}" if g == self.last else f"i{g}"
-            for g, group in enumerate(self.writer.axes)
-            if present[group[0]]
+            f"{j}" if g == self.last else "b" if g == self.last - 1 else f"i{g}"
+            for g in self.axes_of(array)
+            if not is_tiled or g >= self.last - 1
         ]
-        return f"{array}[{', '.join(index) or '()'}]"
+        return f"{'p' if is_tiled else ''}{array}[{', '.join(index) or '()'}]"
+
+    def axes_of(self, array: str) -> list[int]:
+        """The axes of the loop along which an array runs."""
+        present = self.writer.arrays[array].present
+        return [g for g, group in enumerate(self.writer.axes) if present[group[0]]]
 
     def column(self, k: int) -> str:
         """A column for values of the dtype of a value."""

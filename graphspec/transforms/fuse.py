@@ -41,12 +41,13 @@ class Style:
     """What may go into a group.
 
     `accepts` an op and the type of its result; groups of domains with fewer than `least` elements are left
-    as they are.
+    as they are.  With `singles` a group may be of one op.
     """
 
     accepts: Callable[[Op, tuple[TensorType, ...], TensorType], bool]
     is_compiled: bool
-    least: int = 0
+    least: int = 2
+    singles: bool = False
 
 
 def fuse(graph: Graph, env: Mapping[str, int], stages: Mapping[Node, int], style: Style) -> Changed:
@@ -186,7 +187,7 @@ class _Fuser:
 
     def begin(self, node: Node) -> bool:
         shape = self.shape(node.inputs[0] if isinstance(node.op, Reduction) else node.values[0])
-        if prod(shape) < max(self.style.least, 2):
+        if prod(shape) < self.style.least:
             return False
         group = _Group(shape, None)
         self.groups.append(group)
@@ -237,7 +238,7 @@ class _Fuser:
                 return False
         shape = self.shape(node.values[0])
         if isinstance(node.op, Reduction):
-            if self.shape(node.inputs[0]) != group.domain:
+            if self.shape(node.inputs[0]) != group.domain or prod(group.domain) == 1:
                 return False
             axes = tuple(k for k in node.op.axis if group.domain[k] != 1)
             is_row = node.op.keepdims and len(shape) == len(group.domain) and _is_run(axes, group.domain)
@@ -279,8 +280,8 @@ class _Fuser:
 
     def pays(self, group: _Group) -> bool:
         """Whether a group is worth a loop: array libraries repeat small operands one short run at a time."""
-        if len(group.nodes) > 1 or not self.style.is_compiled:
-            return len(group.nodes) > 1
+        if len(group.nodes) > 1 or self.style.singles or not self.style.is_compiled:
+            return len(group.nodes) > 1 or self.style.singles
         node = group.nodes[0]
         shapes = [self.shape(v) for v in node.inputs]
         is_broadcast = any(prod(s) != 1 and s != group.domain for s in shapes)

@@ -104,9 +104,11 @@ def test_loops_compute_what_array_calls_do(text, monkeypatch):
     _, graph, env, arrays = programs(text)
     ready = straighten(unpack_products(graph, env))
     verify(ready)
-    program = Program(ready, env, means=Means(fuse=True, fast=True))
-    assert any(isinstance(step.op, Fused) for step in program.plan.steps)
-    same(program(arrays), Program(graph, env)(arrays), rtol=3e-5)
+    for chained in (False, True):
+        monkeypatch.setattr("graphspec.runtime.program.is_small", lambda graph, env, made=chained: made)
+        program = Program(ready, env, means=Means(fuse=True, fast=True))
+        assert any(isinstance(step.op, Fused) for step in program.plan.steps)
+        same(program(arrays), Program(graph, env)(arrays), rtol=3e-5)
 
 
 @pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
@@ -134,7 +136,8 @@ def test_random_graphs_in_loops_and_in_blocks(seed, monkeypatch):
     graph = random_graph(seed)
     arrays = {v.node.op.label: array for v, array in random_arrays(graph, seed).items()}
     expected = Program(graph, ENV)(arrays)
-    for fast in (False, True):
+    for fast, chained in ((False, False), (True, False), (True, True)):
+        monkeypatch.setattr("graphspec.runtime.program.is_small", lambda graph, env, made=chained: made)
         ready = straighten(unpack_products(graph, ENV))
         verify(ready)
         means = Means(fuse=True, recompute=True, fast=fast)

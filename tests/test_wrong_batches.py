@@ -98,7 +98,7 @@ def test_rows_are_numbers(rows: str) -> None:
 
 
 def test_every_diagnostic_about_batches_has_a_case() -> None:
-    shown = "".join(path.read_text() for path in WRONG.glob("*.txt"))
+    shown = "".join(path.read_text() for path in WRONG.parent.rglob("*.txt"))
     functions = {name.replace("_", "-") for name in vars(batching)}
     assert not [id for id in CATALOGUE if id in functions and f"[{id}]" not in shown]
     assert set(re.findall(r"^(?:error|note)\[([a-z0-9-]+)\]:", shown, re.M)) <= set(CATALOGUE)

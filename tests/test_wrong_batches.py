@@ -15,6 +15,7 @@ from graphspec.diagnostics.catalogue import CATALOGUE, batching
 from graphspec.diagnostics.render import render_text
 
 WRONG = Path(__file__).parent / "wrong" / "batching"
+REQUESTS = WRONG.parent / "requests"
 
 EACH = ["--wrt", "embed.weight", "--per-example"]
 COUPLED = {
@@ -98,7 +99,7 @@ def test_rows_are_numbers(rows: str) -> None:
 
 
 def test_every_diagnostic_about_batches_has_a_case() -> None:
-    shown = "".join(path.read_text() for path in WRONG.parent.rglob("*.txt"))
+    shown = "".join(path.read_text() for path in (*WRONG.glob("*.txt"), *REQUESTS.glob("*.txt")))
     functions = {name.replace("_", "-") for name in vars(batching)}
     assert not [id for id in CATALOGUE if id in functions and f"[{id}]" not in shown]
     assert set(re.findall(r"^(?:error|note)\[([a-z0-9-]+)\]:", shown, re.M)) <= set(CATALOGUE)

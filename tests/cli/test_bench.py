@@ -120,7 +120,8 @@ def test_rows_are_sorted_and_those_left_over_are_one(sort: str) -> None:
     if sort == "flops":  # the forward product, and that of the gradient
         assert sorted(row[1] for row in rows[1:4]) == ["matmul"] * 3
     if sort == "order":
-        assert [row[1] for row in rows[1:3]] == ["reshape", "convolution"]
+        ops = [row[1] for row in rows[1:4] if row[1] != "reshape"]  # of a bias: a view, seldom worth a line
+        assert ops[:2] == ["convolution", "max_pool2d"]
 
 
 def test_all_rows_are_there_if_asked_for() -> None:

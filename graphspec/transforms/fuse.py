@@ -128,7 +128,7 @@ class _Fuser:
                 users[above].append(node)
 
         before: dict[Node, int] = {}  # the age of the node before which it comes
-        following = nodes[-1].serial + 1
+        following = nodes[-1].serial + 1 if nodes else 0
         rank: dict[Node, int] = {}
         for node in reversed(nodes):
             is_given = isinstance(node.op, Input | Literal)

@@ -123,12 +123,14 @@ def test_pieces_give_what_the_whole_gives(text, parts):
 def test_pieces_write_what_belongs_to_examples_where_it_belongs(text, count, parts):
     program, arrays = whole_program(text, per_example=True)
     pieces = cut(program.plan.graph, "N")
+    fused = ParallelProgram(pieces, program.plan.env, parts, Means(fuse=True, recompute=True))(arrays)
     run = ParallelProgram(pieces, program.plan.env, parts)
     assert len(run._placed) == count
     expected, found, again = program(arrays), run(arrays), run(arrays)
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
         np.testing.assert_array_equal(found[name], again[name])
+        np.testing.assert_allclose(fused[name], array, rtol=1e-10, atol=1e-12)
         assert found[name].flags.c_contiguous
         others = (*again.values(), *arrays.values())
         assert not any(np.may_share_memory(found[name], other) for other in others)

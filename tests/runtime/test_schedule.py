@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import graphspec as gs
 from graphspec.runtime.schedule import schedule
 
@@ -14,6 +16,7 @@ output z = sum(h) * 2
 """
 
 
+@pytest.mark.needs_optimisation("overwrite")
 def test_a_step_says_what_where_and_until_when() -> None:
     steps = {step.names[0]: step for step in schedule(gs.loads(SPEC).plan())}
     h = steps["h"]

@@ -336,7 +336,7 @@ def test_a_step_gives_values_and_gradients_of_every_example() -> None:
     expected = model.grad(params, inputs, "@params", of="mse", per_example=True)
     assert (values.shape, state) == ((5,), {})
     for name, g in expected.items():
-        np.testing.assert_array_equal(grads[name], g)
+        np.testing.assert_allclose(grads[name], g, **EXACT)
     v = np.ones((5, 4))
     _, grads, _ = model.compile("x", of="h", per_example=True)(params, inputs, cotangent=v)
     np.testing.assert_allclose(grads["x"], model.grad(params, inputs, "x", of="sum(h)")["x"], **EXACT)

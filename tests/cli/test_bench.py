@@ -40,6 +40,12 @@ def result(*arguments: object) -> Any:
     return json.loads(bench(*arguments, "--json").stdout)["result"]
 
 
+@pytest.fixture
+def on_numpy_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are single nodes, where loops would put small ones together."""
+    monkeypatch.setenv("GRAPHSPEC_FAST", "0")
+
+
 def tables(text: str) -> dict[str, list[list[str]]]:
     """The words of the rows of each table, by its title."""
     found = {}
@@ -71,6 +77,7 @@ def test_without_wrt_it_is_about_values() -> None:
     assert {node["direction"] for node in result(LENET, *SMALL)["nodes"]} == {"forward"}
 
 
+@pytest.mark.usefixtures("on_numpy_alone")
 def test_nodes_have_the_users_names_or_say_what_they_are_a_part_of() -> None:
     found = result(LENET, "--wrt", "@params", *SMALL)
     nodes = found["nodes"]
@@ -111,6 +118,7 @@ def test_what_was_left_out_is_said() -> None:
     assert not plain["in_pieces"]
 
 
+@pytest.mark.usefixtures("on_numpy_alone")
 @pytest.mark.parametrize("sort", SORTS)
 def test_rows_are_sorted_and_those_left_over_are_one(sort: str) -> None:
     found = bench(LENET, "--wrt", "@params", *SMALL, "--sort", sort, "--top", 3).stdout

@@ -10,6 +10,10 @@ from graphspec.runtime.plan import Plan, Step, nbytes
 
 #: what a core does in a second: of products of matrices, and of bytes that pass through it; and a call
 FLOPS, BYTES, CALL = 1e11, 2e10, 1e-6
+#: multiplications of one matrix by another from which on OpenBLAS uses its threads (interface/gemm.c)
+SHARED = 1 << 18
+#: the ops that are products of matrices
+PRODUCTS = ("matmul", "product_in_order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,28 @@ def seconds(node: Node, env: Mapping[str, int]) -> float:
     return CALL + done.flops / FLOPS + done.bytes / BYTES
 
 
+def is_shared_by_blas(node: Node, env: Mapping[str, int]) -> bool:
+    """Whether a node is products of matrices each so large that the BLAS uses its threads for it.
+
+    All rows of a stack times one matrix are one product; an outer product is written rather than multiplied.
+    """
+    if node.op.name not in PRODUCTS:
+        return False
+    left, right = (value.type.at(env) for value in node.inputs)
+    if right.rank > 2:
+        left, right = (t.with_shape(t.shape[-2:]) for t in (left, right))
+    inner, columns = _number(left.shape[-1]), _number(right.shape[-1]) if right.rank > 1 else 1
+    return inner > 1 and _size(left) * columns > SHARED
+
+
 def flops(op: Op, operands: Sequence[TensorType], result: TensorType) -> int:
     """Multiplications and additions of a product of matrices or a convolution; 0 for other ops.
 
     They are those of the definition: a kernel may do with fewer, as Winograd's does.
     """
+    if op.name in PRODUCTS:
+        return 2 * _size(result) * _number(operands[0].shape[-1])
     match op.name:
-        case "matmul" | "product_in_order":
-            return 2 * _size(result) * _number(operands[0].shape[-1])
         case "convolution":
             return 2 * _size(result) * _size(operands[1]) // max(1, _number(operands[1].shape[0]))
         case "convolution_input_adjoint":

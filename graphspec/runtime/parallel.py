@@ -10,7 +10,7 @@ import numpy as np
 
 from graphspec.ir import Graph, Node, TensorType, Value
 from graphspec.runtime.blocks import Pool
-from graphspec.runtime.cost import seconds
+from graphspec.runtime.cost import is_shared_by_blas, seconds
 from graphspec.runtime.means import PLAIN, Means
 from graphspec.runtime.pieces import Pieces, Place, Side, cut, find_symbol
 from graphspec.runtime.plan import Stages, nbytes
@@ -44,16 +44,20 @@ def use_threads(program: Program, threshold: float, threads: int | None = None) 
 def find_pieces(
     whole: Graph, env: Mapping[str, int], cost: Mapping[Node, float], threads: int
 ) -> Pieces | None:
-    """The pieces of a graph whose nodes cost so many seconds, if that is well spent."""
-    total = sum(cost.values())
+    """The pieces of a graph whose nodes cost so many seconds on one core, if that is well spent.
+
+    The BLAS has threads of its own for large products; pieces save nothing of those.
+    """
     symbol = find_symbol(whole)
     if symbol is None or env[symbol] < 2 * threads:
         return None
     found = cut(whole, symbol)
     if found is None:
         return None
-    in_pieces = sum(cost[node] for node in found.done_in_pieces if node in cost)
-    saved = in_pieces * (1 - 1 / threads) - STAGE * (found.count + 1)
+    shared = {node for node in cost if is_shared_by_blas(node, env)}
+    alone = sum(cost[node] for node in found.done_in_pieces - shared if node in cost)
+    total = sum(cost[node] / threads if node in shared else cost[node] for node in cost)
+    saved = alone * (1 - 1 / threads) - STAGE * (found.count + 1)
     return found if saved > GAIN * total else None
 
 

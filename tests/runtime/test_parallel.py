@@ -12,8 +12,9 @@ from graphspec.diagnostics import GraphSpecError
 from graphspec.ir import verify
 from graphspec.ops import blocks
 from graphspec.runtime import fusing, parallel, threads
+from graphspec.runtime.cost import is_shared_by_blas, seconds
 from graphspec.runtime.means import Means
-from graphspec.runtime.parallel import ParallelProgram, use_threads
+from graphspec.runtime.parallel import ParallelProgram, find_pieces, use_threads
 from graphspec.runtime.pieces import cut, find_symbol
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
@@ -223,6 +224,35 @@ def test_threads_are_used_where_there_is_much_to_do(monkeypatch):
     monkeypatch.setattr(parallel, "STAGE", 0.0)
     use_threads(program, threshold=0.0)
     assert program.parallel is not None
+
+
+PRODUCTS = """gspec 1
+dim N = 64, D = 64
+input x: f64[N, D] ~ normal()
+param w: f64[D, D] ~ normal()
+loss s = sum({}) + sum(w)
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "count", "is_shared"),
+    [
+        ("x @ w", 300, True),
+        ("x @ w", 30, False),  # each product is small
+        ("reshape(x, [N, 1, D]) @ w", 300, True),  # one product of all rows
+        ("reshape(x, [N, 1, D]) @ reshape(x, [N, D, 1])", 300, False),  # many small ones
+        ("reshape(x, [N, D, 1]) @ reshape(x, [N, 1, D])", 300, False),  # outer products
+    ],
+)
+def test_pieces_are_not_made_for_products_that_the_blas_shares(work, count, is_shared):
+    program, _ = whole_program(PRODUCTS.format(work))
+    env = {"N": count, "D": count}
+    cost = {node: seconds(node, env) for node in program.graph.nodes}
+    products = [node for node in cost if node.op.name == "matmul"]
+    assert products
+    assert all(is_shared_by_blas(node, env) is is_shared for node in products)
+    in_pieces = {node: 1.0 if node in products else 0.0 for node in cost}
+    assert (find_pieces(program.graph, env, in_pieces, 2) is None) is is_shared
 
 
 def test_the_number_of_threads_is_the_users(monkeypatch):

@@ -51,13 +51,14 @@ def find_pieces(
     symbol = find_symbol(whole)
     if symbol is None or env[symbol] < 2 * threads:
         return None
-    found = cut(whole, symbol)
+    share = 1 - 1 / threads
+    found = cut(whole, symbol, cost, STAGE / share)
     if found is None:
         return None
     shared = {node for node in cost if is_shared_by_blas(node, env)}
     alone = sum(cost[node] for node in found.done_in_pieces - shared if node in cost)
     total = sum(cost[node] / threads if node in shared else cost[node] for node in cost)
-    saved = alone * (1 - 1 / threads) - STAGE * (found.count + 1)
+    saved = alone * share - STAGE * (found.count + 1)
     return found if saved > GAIN * total else None
 
 

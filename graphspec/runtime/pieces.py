@@ -77,10 +77,18 @@ class Pieces:
         return len(self.pieces.gives)
 
 
-def cut(graph: Graph, symbol: str) -> Pieces | None:
-    """The two sides of a graph, cut along a dim; None where nothing can be done in pieces."""
+def cut(
+    graph: Graph, symbol: str, cost: Mapping[Node, float] | None = None, little: float = 0.0
+) -> Pieces | None:
+    """The two sides of a graph, cut along a dim; None where nothing can be done in pieces.
+
+    What costs little altogether is done once where that saves a stage: counting the examples, say, by whose
+    number each of them is divided.
+    """
     cutter = _Cutter(graph, symbol)
     cutter.classify()
+    if cost is not None:
+        cutter.save_stages(cost, little)
     return cutter.assemble() if cutter.part else None
 
 
@@ -149,17 +157,51 @@ class _Cutter:
 
     # --- what is done where ---
 
-    def classify(self) -> None:
+    def classify(self, once: frozenset[Node] = frozenset()) -> None:
+        """Decide of each node where and when it is done; those of `once` for the whole batch."""
+        self.part.clear()
+        self.ready.clear()
         for node in self.nodes:
             if isinstance(node.op, Input | Literal):
                 continue
-            found = self.in_pieces(node) if len(node.values) == 1 else None
+            is_alone = len(node.values) == 1 and node not in once
+            found = self.in_pieces(node) if is_alone else None
             if found is None:
                 self.ready[node] = max([self.known(v) for v in node.inputs], default=0)
                 continue
             axis, operands = found
             stages = [self.usable(v) for v in node.inputs]
             self.part[node] = _Part(axis, operands, max(stages, default=0))
+
+    def save_stages(self, cost: Mapping[Node, float], little: float) -> None:
+        """Do once what costs little and would only end a stage."""
+        once: frozenset[Node] = frozenset()
+        stage = 0
+        while self.part and stage < self.count - 1:
+            before = self.leading_to(stage)
+            if sum(cost[node] for node in before) < little:
+                once |= before
+                self.classify(once)
+            else:
+                stage += 1
+
+    @property
+    def count(self) -> int:
+        """How many stages the pieces have."""
+        return 1 + max(part.stage for part in self.part.values())
+
+    def leading_to(self, stage: int) -> frozenset[Node]:
+        """The nodes done in pieces from which something is made, for the whole batch, that a later stage
+        looks at.
+        """
+        later = reachable([v for node, part in self.part.items() if part.stage > stage for v in node.inputs])
+        ends = [
+            node.values[0]
+            for node in later
+            if self.ready.get(node) == stage + 1
+            or (node in self.part and self.part[node].axis is None and self.part[node].stage == stage)
+        ]
+        return frozenset(node for node in reachable(ends) if node in self.part)
 
     def known(self, value: Value) -> int:
         """Before which stage a value is known as a whole."""
@@ -253,8 +295,7 @@ class _Cutter:
     # --- the two sides ---
 
     def assemble(self) -> Pieces:
-        count = 1 + max(part.stage for part in self.part.values())
-        pieces, once = _Draft("whole", count), _Draft("pieces", count + 1)
+        pieces, once = _Draft("whole", self.count), _Draft("pieces", self.count + 1)
         axes: dict[str, int] = {}
         for node in self.nodes:
             part = self.part.get(node)

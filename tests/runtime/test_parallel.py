@@ -119,6 +119,27 @@ def test_pieces_give_what_the_whole_gives(text, parts):
         np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("case", "little", "counts"),
+    [
+        ("a mean over the batch, used by every example", 0.5, (2, 1)),
+        ("a mean over the batch, used by every example", 0.0, (2, 2)),
+        ("batch statistics", 0.5, (5, 5)),  # a product leads to each stage
+        ("batch statistics", 9.5, (5, 1)),
+        ("what needs the whole batch", 9.5, (3, 1)),
+    ],
+)
+def test_what_is_little_is_done_once_where_that_saves_a_stage(case, little, counts):
+    program, arrays = whole_program(CASES[case], mode="train")
+    graph = program.graph
+    cost = {node: 1.0 if node.op.name == "matmul" else 1e-6 for node in graph.nodes}
+    pieces = cut(graph, "N", cost, little)
+    assert (cut(graph, "N").count, pieces.count) == counts
+    found = ParallelProgram(pieces, program.plan.env, 2)(arrays)
+    for name, array in program(arrays).items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3])
 @pytest.mark.parametrize(("text", "count"), PER_EXAMPLE.values(), ids=list(PER_EXAMPLE))
 def test_pieces_write_what_belongs_to_examples_where_it_belongs(text, count, parts):

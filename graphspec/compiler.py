@@ -163,7 +163,8 @@ def assemble(
 ) -> Program:
     """The program that computes a simplified graph's outputs where the dims have these numbers.
 
-    If it takes longer than `threads_from` seconds it works on pieces of its batch in several threads.
+    If it takes longer than `threads_from` seconds it works on pieces of its batch, in several threads or so
+    that they stay in the cache.
     `check` verifies the graph after each pass.
     """
     from graphspec.runtime.fusing import is_worth_it
@@ -177,11 +178,12 @@ def assemble(
             return unpack_products(graph, sizes) if means.fast else graph
 
         graph = optimise(graph, check, (unpack, simplify_graph, straighten))
-    program = Program(graph, sizes, backend, means=means, check=check)
+    program = Program(graph, sizes, backend, means=means, check=check, is_limited=False)
     if threads_from < math.inf:
         from graphspec.runtime.parallel import use_threads
 
         use_threads(program, threads_from)
+    program.check_memory()
     return program
 
 

@@ -22,6 +22,8 @@ class Means:
     share_memory: bool = True
     #: pieces of a batch write where the result belongs (`runtime.parallel`)
     place_pieces: bool = True
+    #: pieces of a batch are so small that they stay in the cache, one after the other (`runtime.parallel`)
+    turns: bool = True
     #: kernels and loops are compiled (`runtime.fast`)
     fast: bool = False
 

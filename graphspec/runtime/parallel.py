@@ -12,65 +12,121 @@ from graphspec.ir import Graph, Node, TensorType, Value
 from graphspec.runtime.blocks import Pool
 from graphspec.runtime.cost import is_shared_by_blas, seconds
 from graphspec.runtime.means import PLAIN, Means
-from graphspec.runtime.pieces import Pieces, Place, Side, cut, find_symbol
-from graphspec.runtime.plan import Stages, nbytes
+from graphspec.runtime.pieces import Pieces, Place, Side, cut, find_symbols
+from graphspec.runtime.plan import Plan, Stages, nbytes
 from graphspec.runtime.program import Played, Program
-from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
+from graphspec.runtime.threads import Task, blas_in_one_thread, count_threads, run_together
 
 #: what it costs to hand work to other threads and wait for them, once for each stage, in seconds
 STAGE = 5e-5
 #: the part of the time that pieces must save
 GAIN = 0.15
+#: of the time, what may as well be done once for all if pieces have a stage less then
+LITTLE = 0.01
+#: working memory of a piece that stays in the cache, in bytes; and of what is worth being worked on in turns
+CACHE, BEYOND = 1 << 22, 1 << 24
+#: the part of the time, and of the memory that is read and written, that turns may cost
+COST = 0.1
+#: what numpy's call of a step takes, in seconds
+STEP = 2e-6
 #: bytes from which on sums of pieces are worth several threads
 LARGE = 1 << 18
 
 
 def use_threads(program: Program, threshold: float, threads: int | None = None) -> None:
-    """Let a program that takes longer than a threshold, in seconds, work in some threads if that saves time.
+    """Let a program that takes longer than a threshold, in seconds, work on pieces if that saves time.
 
-    By default they are as many as the BLAS has.
+    Several threads work on them, by default as many as the BLAS has, each on one or in turns on some.
     """
-    if program.backend.name != "numpy" or not program.plan.env:  # no dim, no batch
+    plan = program.plan
+    if program.backend.name != "numpy" or not plan.env:  # no dim, no batch
         return
-    cost = {node: seconds(node, program.plan.env) for node in program.graph.nodes}
+    cost = {node: seconds(node, plan.env) for node in program.graph.nodes}
     if sum(cost.values()) < threshold:
         return
     threads = count_threads() if threads is None else threads
-    pieces = find_pieces(program.graph, program.plan.env, cost, threads) if threads > 1 else None
-    if pieces is not None:
-        program.parallel = ParallelProgram(pieces, program.plan.env, threads, program.means)
+    if threads == 1 and plan.arena_bytes < BEYOND:
+        return
+    pieces = find_pieces(program.graph, plan.env, cost, threads)
+    if pieces is None:
+        return
+    turns = 1
+    if program.means.turns and pieces.count == 1:
+        turns = count_turns(plan, pieces.symbol, threads, sum(cost.values()))
+    if turns > 1 or is_worth_it(pieces, plan.env, cost, threads):
+        program.parallel = ParallelProgram(pieces, plan.env, threads, program.means, turns)
 
 
 def find_pieces(
-    whole: Graph, env: Mapping[str, int], cost: Mapping[Node, float], threads: int
+    graph: Graph, env: Mapping[str, int], cost: Mapping[Node, float], threads: int
 ) -> Pieces | None:
-    """The pieces of a graph whose nodes cost so many seconds on one core, if that is well spent.
+    """A graph cut along the dim that lets the most be done in pieces, for so many threads at least."""
+    found = [
+        cut(graph, symbol, cost, a_stage=2 * STAGE, all_stages=LITTLE * sum(cost.values()))
+        for symbol in find_symbols(graph)
+        if env[symbol] >= 2 * threads
+    ]
+    return max(
+        (pieces for pieces in found if pieces is not None),
+        key=lambda pieces: sum(cost.get(node, 0.0) for node in pieces.done_in_pieces) - STAGE * pieces.count,
+        default=None,
+    )
+
+
+def is_worth_it(pieces: Pieces, env: Mapping[str, int], cost: Mapping[Node, float], threads: int) -> bool:
+    """Whether threads save time in working on pieces of nodes that cost so many seconds on one core.
 
     The BLAS has threads of its own for large products; pieces save nothing of those.
     """
-    symbol = find_symbol(whole)
-    if symbol is None or env[symbol] < 2 * threads:
-        return None
-    share = 1 - 1 / threads
-    found = cut(whole, symbol, cost, STAGE / share)
-    if found is None:
-        return None
     shared = {node for node in cost if is_shared_by_blas(node, env)}
-    alone = sum(cost[node] for node in found.done_in_pieces - shared if node in cost)
+    alone = sum(cost[node] for node in pieces.done_in_pieces - shared if node in cost)
     total = sum(cost[node] / threads if node in shared else cost[node] for node in cost)
-    saved = alone * share - STAGE * (found.count + 1)
-    return found if saved > GAIN * total else None
+    return alone * (1 - 1 / threads) - STAGE * (pieces.count + 1) > GAIN * total
+
+
+def count_turns(plan: Plan, symbol: str, threads: int, seconds: float) -> int:
+    """How many pieces each thread takes in turns, so that what they work on stays in the cache.
+
+    One where that is the case anyway, or where it costs as much as it saves: in each turn the weights are
+    read, the gradients of weights added up, and all steps called.
+    """
+    if plan.arena_bytes < BEYOND:
+        return 1
+    cut = whole = calls = 0
+    for step in plan.steps:
+        if step.op.is_view:
+            continue
+        calls += 1
+        for value in (*step.node.inputs, *step.node.values):
+            if symbol in value.type.symbols:
+                cut += nbytes(plan.types[value])
+            else:
+                whole += nbytes(plan.types[value])
+    most = [
+        plan.arena_bytes // (threads * CACHE),
+        int(COST * cut / max(1, whole)) // threads,
+        int(COST * seconds / (calls * STEP)) // threads,
+        plan.env[symbol] // threads,
+    ]
+    return max(1, min(most))
 
 
 class ParallelProgram:
-    """A program for one set of sizes whose batch is worked on in `threads` pieces."""
+    """A program for one set of sizes whose batch is worked on in pieces, in `threads` threads.
 
-    def __init__(self, pieces: Pieces, env: Mapping[str, int], threads: int, means: Means = PLAIN) -> None:
+    Each thread takes `turns` of them, one after the other, on the same memory; several only where pieces have
+    one stage.
+    """
+
+    def __init__(
+        self, pieces: Pieces, env: Mapping[str, int], threads: int, means: Means = PLAIN, turns: int = 1
+    ) -> None:
+        assert turns == 1 or pieces.count == 1, "what pieces hold between stages would be lost"
         self._pieces = pieces
         self._total = env[pieces.symbol]
-        bounds = [self._total * k // threads for k in range(threads + 1)]
-        self._bounds = list(pairwise(bounds))
-        sizes = [b - a for a, b in self._bounds]
+        count = threads * turns
+        bounds = list(pairwise(self._total * k // count for k in range(count + 1)))
+        self._bounds = [bounds[k : k + turns] for k in range(0, count, turns)]
         side, symbol = pieces.pieces, pieces.symbol
         given = {value: place for places in side.gives for value, place in places.items()}
         self._types = {place.value: place.value.type.at(env) for place in given.values()}
@@ -79,24 +135,31 @@ class ParallelProgram:
             for value, place in given.items()
             if means.place_pieces and _is_cut_plainly(self._types[place.value], place.axis)
         )
-        programs = {
-            n: _staged(side, {**env, symbol: n}, env, placed=placed, means=means) for n in sorted(set(sizes))
+        self._programs = {
+            n: _staged(side, {**env, symbol: n}, env, placed=placed, means=means)
+            for n in sorted({b - a for a, b in bounds})
         }
-        self._parts = [programs[n] for n in sizes]
         self._once = _staged(pieces.once, env, env, is_kept=True, means=means)
         #: what the pieces write where it belongs, by what they call it
-        self._placed = {value: given[value].value for value in self._parts[0].placed}
+        program = next(iter(self._programs.values()))
+        self._placed = {value: given[value].value for value in program.placed}
         self._pool = Pool(nbytes(type) for type in self._types.values())
 
     @property
     def threads(self) -> int:
         """How many threads work on pieces."""
-        return len(self._parts)
+        return len(self._bounds)
+
+    @property
+    def turns(self) -> int:
+        """How many pieces each thread works on, one after the other."""
+        return len(self._bounds[0])
 
     @property
     def arena_bytes(self) -> int:
         """Working memory of all threads."""
-        return sum(program.plan.arena_bytes for program in (*self._parts, self._once))
+        pieces = max(program.plan.arena_bytes for program in self._programs.values())
+        return self.threads * pieces + self._once.plan.arena_bytes
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The results; they are the caller's own, and alias neither the inputs nor each other."""
@@ -111,39 +174,33 @@ class ParallelProgram:
 
     def release(self) -> None:
         """Give back the memory that no call and no result is using."""
-        for program in (*self._parts, self._once):
+        for program in (*self._programs.values(), self._once):
             program.release()
         self._pool.release()
 
     def _run(self, inputs: Mapping[str, Any], once: Played, parts: list[Played]) -> dict[str, Any]:
         pieces, side = self._pieces, self._pieces.pieces
         live: dict[Value, Any] = {}  # what is known as a whole
-        wholes = {value: self._empty(value) for value in self._placed.values()}
+        written = set(self._placed.values())
+        if self.turns > 1:
+            written |= {place.value for place in side.gives[0].values() if place.axis is not None}
+        wholes = {value: self._empty(value) for value in self._types if value in written}
         given = once.go_on()
         for stage in range(pieces.count):
             places = pieces.once.gives[stage].values()
             live.update(zip([place.value for place in places], given, strict=True))
-            takes = side.takes[stage]
-            if stage == 0:
-                for program, bounds in zip(self._parts, self._bounds, strict=True):
-                    arrays = {
-                        name: self._piece(inputs[name], pieces.axes.get(name), bounds)
-                        for name in program.needs
-                        if name in inputs
-                    }
-                    for value, place in takes.items():
-                        arrays[_label(value)] = self._piece(live[place.value], place.axis, bounds)
-                    parts.append(program.play(arrays, self._places(program, wholes, bounds)))
+            if self.turns > 1:
+                tasks = [self._turns(inputs, live, wholes, bounds) for bounds in self._bounds]
+            elif stage == 0:
+                parts += [self._play(inputs, live, wholes, bounds) for (bounds,) in self._bounds]
                 tasks = [part.go_on for part in parts]
-                made = run_together(tasks)
             else:
-                made = run_together(
-                    [
-                        _resume(part, [self._piece(live[p.value], p.axis, bounds) for p in takes.values()])
-                        for part, bounds in zip(parts, self._bounds, strict=True)
-                    ]
-                )
-            live.update(self._join(side.gives[stage].values(), made, wholes))
+                takes = side.takes[stage].values()
+                tasks = [
+                    _resume(part, [self._piece(live[p.value], p.axis, bounds) for p in takes])
+                    for part, (bounds,) in zip(parts, self._bounds, strict=True)
+                ]
+            live.update(self._join(side.gives[stage].values(), run_together(tasks), wholes))
             given = once.go_on([live[place.value] for place in pieces.once.takes[stage + 1].values()])
         results = dict(zip(self._once.plan.results, given, strict=True))
         taken: set[Value] = set()
@@ -151,6 +208,54 @@ class ParallelProgram:
             results[name] = live[value].copy() if value in taken else live[value]
             taken.add(value)
         return results
+
+    def _play(
+        self,
+        inputs: Mapping[str, Any],
+        live: Mapping[Value, Any],
+        wholes: Mapping[Value, Any],
+        bounds: tuple[int, int],
+    ) -> Played:
+        """A piece that is about to begin."""
+        program, axes = self._programs[bounds[1] - bounds[0]], self._pieces.axes
+        arrays = {
+            name: self._piece(inputs[name], axes.get(name), bounds)
+            for name in program.needs
+            if name in inputs
+        }
+        for value, place in self._pieces.pieces.takes[0].items():
+            arrays[_label(value)] = self._piece(live[place.value], place.axis, bounds)
+        return program.play(arrays, self._places(program, wholes, bounds))
+
+    def _turns(
+        self,
+        inputs: Mapping[str, Any],
+        live: Mapping[Value, Any],
+        wholes: Mapping[Value, Any],
+        turns: Sequence[tuple[int, int]],
+    ) -> Task:
+        """The work of a thread that takes turns: what its pieces give, sums of theirs added up."""
+        places = list(self._pieces.pieces.gives[0].values())
+
+        def work() -> list[Any]:
+            sums: list[Any] = [wholes.get(place.value) for place in places]
+            for bounds in turns:
+                part = self._play(inputs, live, wholes, bounds)
+                try:
+                    for k, (place, array) in enumerate(zip(places, part.go_on(), strict=True)):
+                        if place.axis is not None:
+                            own = self._piece(wholes[place.value], place.axis, bounds)
+                            if not np.may_share_memory(own, array):  # as they do where it was placed
+                                np.copyto(own, array)
+                        elif sums[k] is None:
+                            sums[k] = np.array(array)
+                        else:
+                            np.add(sums[k], array, out=sums[k])
+                finally:
+                    part.close()
+            return sums
+
+        return work
 
     def _empty(self, value: Value) -> Any:
         type = self._types[value]
@@ -211,10 +316,10 @@ def _staged(
 ) -> Program:
     gives, takes = [list(values) for values in side.gives], [list(values) for values in side.takes]
     stages = Stages(side.stages, gives, takes, numbers, is_kept, placed)
-    return Program(side.graph, env, stages=stages, means=means)
+    return Program(side.graph, env, stages=stages, means=means, is_limited=False)
 
 
-def _resume(part: Played, given: list[Any]) -> Any:
+def _resume(part: Played, given: list[Any]) -> Task:
     return lambda: part.go_on(given)
 
 

@@ -9,6 +9,7 @@ the batch) is computed once, between the stages in which the pieces are worked o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,30 +79,33 @@ class Pieces:
 
 
 def cut(
-    graph: Graph, symbol: str, cost: Mapping[Node, float] | None = None, little: float = 0.0
+    graph: Graph,
+    symbol: str,
+    cost: Mapping[Node, float] | None = None,
+    *,
+    a_stage: float = 0.0,
+    all_stages: float = 0.0,
 ) -> Pieces | None:
     """The two sides of a graph, cut along a dim; None where nothing can be done in pieces.
 
-    What costs little altogether is done once where that saves a stage: counting the examples, say, by whose
-    number each of them is divided.
+    What costs less than a stage is done once where that saves the stage: counting the examples, say, by whose
+    number each of them is divided.  So is what costs less than `all_stages` if there is only one stage then.
     """
     cutter = _Cutter(graph, symbol)
     cutter.classify()
     if cost is not None:
-        cutter.save_stages(cost, little)
+        cutter.save_stages(cost, a_stage, all_stages)
     return cutter.assemble() if cutter.part else None
 
 
-def find_symbol(graph: Graph) -> str | None:
-    """The dim that leads the most inputs."""
-    found: dict[str, int] = {}
+def find_symbols(graph: Graph) -> list[str]:
+    """The dims that lead inputs, those that lead the most of them first: one of them is the batch."""
+    found: Counter[str] = Counter()
     for node in graph.nodes:
         shape = node.types[0].shape
         if isinstance(node.op, Input) and shape and isinstance(shape[0], Symbolic):
-            for name in shape[0].symbols:
-                if size_of(name) == shape[0]:
-                    found[name] = found.get(name, 0) + 1
-    return max(found, key=lambda name: found[name], default=None)
+            found.update(name for name in shape[0].symbols if size_of(name) == shape[0])
+    return [name for name, _ in found.most_common()]
 
 
 @dataclass(eq=False)
@@ -173,17 +177,20 @@ class _Cutter:
             stages = [self.usable(v) for v in node.inputs]
             self.part[node] = _Part(axis, operands, max(stages, default=0))
 
-    def save_stages(self, cost: Mapping[Node, float], little: float) -> None:
-        """Do once what costs little and would only end a stage."""
+    def save_stages(self, cost: Mapping[Node, float], a_stage: float, all_stages: float) -> None:
+        """Do once what would only end a stage and costs less than that."""
         once: frozenset[Node] = frozenset()
         stage = 0
         while self.part and stage < self.count - 1:
             before = self.leading_to(stage)
-            if sum(cost[node] for node in before) < little:
+            if sum(cost[node] for node in before) < a_stage:
                 once |= before
                 self.classify(once)
             else:
                 stage += 1
+        before = once.union(*map(self.leading_to, range(stage)))
+        if stage and sum(cost[node] for node in before) < all_stages:
+            self.classify(before)
 
     @property
     def count(self) -> int:

@@ -46,7 +46,10 @@ _NUMBER = itertools.count(1)
 
 
 class Parallel(Protocol):
-    """What does the work of a program in several threads."""
+    """What does the work of a program in pieces, in several threads or in turns."""
+
+    @property
+    def arena_bytes(self) -> int: ...
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]: ...
 
@@ -58,8 +61,8 @@ class Program:
 
     A call takes the arrays of `inputs`, of exactly these types (see `runtime.arguments`), and gives new
     arrays, by the names of the graph's outputs.  Raises GraphSpecError where the sizes need more than
-    may be taken at once (see `runtime.memory`).  `watch` sees every step, none of which is fast or overwrites
-    anything then; a `clock` hears of every step and changes none.
+    may be taken at once (see `runtime.memory`), unless its caller looks at that later.  `watch` sees every
+    step, none of which is fast or overwrites anything then; a `clock` hears of every step and changes none.
 
     `means` are the optimisations that it may use.
     A program with `stages` is not called but played: `play` gives a generator that pauses after each stage.
@@ -76,6 +79,7 @@ class Program:
         stages: Stages | None = None,
         means: Means = PLAIN,
         check: bool = False,
+        is_limited: bool = True,
     ) -> None:
         self.backend: Backend = find_backend(backend)
         is_plain = backend == "numpy" and watch is None
@@ -102,7 +106,10 @@ class Program:
         )
         #: what it writes where its caller wants it (see `Stages`), and the value that it is in the plan
         self.placed = {became[value]: root for value, root in self.plan.placed.items()}
-        memory.check(self.plan.bytes_needed, self.plan.input_bytes, backend)
+        #: does the work instead, in pieces (see `runtime.parallel`)
+        self.parallel: Parallel | None = None
+        if is_limited:
+            self.check_memory()
         require_sound(self.plan, backend)
         taken = {value for cut in self.plan.cuts for value in cut.takes}
         self._order = tuple(name for name, value in self.plan.inputs.items() if value not in taken)
@@ -116,14 +123,17 @@ class Program:
         if len(self.plan.steps) > LONG and watch is None and stages is None and not means.fuse:
             empty = self.pool.empty if backend == "numpy" else None
             self._linked = Linked(self.plan, backend, empty=empty, clock=clock)
-        #: does the work instead, in several threads (see `runtime.parallel`)
-        self.parallel: Parallel | None = None
         # on a device bounds are looked at when the program has run: by the nodes whose kernels note them
         self._noting = [
             step.node for step in self.plan.steps if self.backend.name == "cupy" and step.op.kernel in NOTING
         ]
         #: the program on arenas that no call is using, by queue: taken and given back in one step each
         self._idle: defaultdict[int, list[Run]] = defaultdict(list)
+
+    def check_memory(self) -> None:
+        """Raise GraphSpecError where a call takes more memory than it may."""
+        arena = self.plan.arena_bytes if self.parallel is None else self.parallel.arena_bytes
+        memory.check(arena + self.plan.result_bytes, self.plan.input_bytes, self.backend.name)
 
     @cached_property
     def _bind(self) -> Callable[[Any, Any], Run]:

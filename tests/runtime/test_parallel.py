@@ -14,8 +14,9 @@ from graphspec.ops import blocks
 from graphspec.runtime import fusing, parallel, threads
 from graphspec.runtime.cost import is_shared_by_blas, seconds
 from graphspec.runtime.means import Means
-from graphspec.runtime.parallel import ParallelProgram, find_pieces, use_threads
-from graphspec.runtime.pieces import cut, find_symbol
+from graphspec.runtime.parallel import ParallelProgram, count_turns, find_pieces, is_worth_it, use_threads
+from graphspec.runtime.pieces import cut, find_symbols
+from graphspec.runtime.plan import plan
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
 from graphspec.transforms.recompute import recompute
@@ -107,7 +108,7 @@ def whole_program(text, *, per_example=False, **settings):
 @pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
 def test_pieces_give_what_the_whole_gives(text, parts):
     program, arrays = whole_program(text, mode="train")
-    pieces = cut(program.plan.graph, find_symbol(program.plan.graph))
+    pieces = cut(program.plan.graph, find_symbols(program.graph)[0])
     assert pieces is not None
     for side in (pieces.pieces, pieces.once):
         verify(side.graph)
@@ -117,6 +118,75 @@ def test_pieces_give_what_the_whole_gives(text, parts):
     for name, array in expected.items():
         assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
         np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("turns", [2, 3])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("is_placed", [True, False])
+def test_pieces_in_turns_give_what_the_whole_gives(threads, turns, is_placed):
+    program, arrays = whole_program(MLP)  # of inputs, too: of each example by itself
+    pieces = cut(program.graph, "N", dict.fromkeys(program.graph.nodes, 0.0), a_stage=1.0)
+    means = Means(fuse=True, recompute=True, place_pieces=is_placed)
+    run = ParallelProgram(pieces, program.plan.env, threads, means, turns)
+    assert (run.threads, run.turns) == (threads, turns)
+    expected, found, again = program(arrays), run(arrays), run(arrays)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(found[name], again[name])
+        others = (*again.values(), *arrays.values())
+        assert not any(np.may_share_memory(found[name], other) for other in others)
+
+
+@pytest.mark.parametrize("turns", [2, 3])
+def test_per_example_gradients_in_turns_are_written_where_they_belong(turns):
+    program, arrays = whole_program(MLP, per_example=True)
+    pieces = cut(program.graph, "N", dict.fromkeys(program.graph.nodes, 0.0), a_stage=1.0)
+    found = ParallelProgram(pieces, program.plan.env, 2, turns=turns)(arrays)
+    for name, array in program(arrays).items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
+
+
+WIDE = """gspec 1
+dim N = 4, D = 4
+input x: f32[N, D] ~ normal()
+loss s = x -> linear(D) as a -> tanh -> linear(D) as b -> tanh -> sum
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "seconds", "turns"),
+    [
+        (100_000, 64, 0.1, 18),  # as many as keep it in the cache
+        (1_000, 64, 0.1, 1),  # it is there anyway
+        (100_000, 64, 0.002, 2),  # so many that calls take a tenth of the time
+        (4_000, 2048, 0.5, 1),  # weights would be read, and their gradients added up, too often
+    ],
+)
+def test_turns_are_taken_where_they_save_memory_traffic(count, width, seconds, turns):
+    program, _ = whole_program(WIDE)
+    laid_out = plan(program.graph, {"N": count, "D": width})
+    assert count_turns(laid_out, "N", 2, seconds) == turns
+
+
+def test_turns_take_memory_for_pieces_only(monkeypatch):
+    monkeypatch.setenv("GRAPHSPEC_THREADS", "2")
+    arrays = {}
+    for without in ([], ["turns"]):
+        model = gs.loads(
+            WIDE, dims={"N": 100_000, "D": 64}, without=[*without, "fast"], max_memory=60_000_000
+        )
+        inputs = model.draw(seed=0)
+        params = model.init(seed=0, inputs=inputs)
+        step = model.compile("@params")
+        if without:
+            with pytest.raises(GraphSpecError, match="the limit is 60 MB"):
+                step(params, inputs)
+        else:
+            _, found, _ = step(params, inputs)
+            arrays.update(found)
+    model = gs.loads(WIDE, dims={"N": 100_000, "D": 64}, without=["turns", "fast"])
+    for name, array in model.grad(params, inputs, wrt="@params").items():
+        np.testing.assert_allclose(arrays[name], array, rtol=1e-3, atol=0.5)  # sums of 1e5 in f32
 
 
 @pytest.mark.parametrize(
@@ -133,7 +203,7 @@ def test_what_is_little_is_done_once_where_that_saves_a_stage(case, little, coun
     program, arrays = whole_program(CASES[case], mode="train")
     graph = program.graph
     cost = {node: 1.0 if node.op.name == "matmul" else 1e-6 for node in graph.nodes}
-    pieces = cut(graph, "N", cost, little)
+    pieces = cut(graph, "N", cost, a_stage=little)
     assert (cut(graph, "N").count, pieces.count) == counts
     found = ParallelProgram(pieces, program.plan.env, 2)(arrays)
     for name, array in program(arrays).items():
@@ -176,7 +246,7 @@ def test_pieces_are_fused_within_their_stages(text, fast, monkeypatch):
     monkeypatch.setattr(fusing, "BLOCKS", dataclasses.replace(fusing.BLOCKS, least=0))
     monkeypatch.setattr(fusing, "recompute", partial(recompute, least=0))
     program, arrays = whole_program(text, mode="train")
-    pieces = cut(straighten(program.graph), find_symbol(program.graph))
+    pieces = cut(straighten(program.graph), find_symbols(program.graph)[0])
     found = ParallelProgram(pieces, program.plan.env, 2, Means(fuse=True, recompute=True, fast=fast))(arrays)
     for name, array in Program(program.graph, program.plan.env)(arrays).items():
         np.testing.assert_allclose(found[name], array, rtol=1e-9, atol=1e-11)
@@ -192,7 +262,7 @@ def test_everything_but_what_is_summed_is_done_in_pieces():
 
 def test_a_graph_without_a_batch_is_not_cut():
     program, _ = whole_program("gspec 1\ninput x: f64[6] ~ normal()\nloss s = sum(linear(x, 3) as fc)\n")
-    assert find_symbol(program.plan.graph) is None
+    assert not find_symbols(program.graph)
 
 
 def test_results_are_the_callers_own():
@@ -273,7 +343,17 @@ def test_pieces_are_not_made_for_products_that_the_blas_shares(work, count, is_s
     assert products
     assert all(is_shared_by_blas(node, env) is is_shared for node in products)
     in_pieces = {node: 1.0 if node in products else 0.0 for node in cost}
-    assert (find_pieces(program.graph, env, in_pieces, 2) is None) is is_shared
+    assert is_worth_it(cut(program.graph, "N"), env, in_pieces, 2) is not is_shared
+
+
+def test_the_batch_is_the_dim_that_lets_the_most_be_done_in_pieces():
+    program, _ = whole_program(WIDE)
+    assert find_symbols(program.graph) == ["D", "N"]  # weights have more leading axes than inputs
+    cost = dict.fromkeys(program.graph.nodes, 1.0)
+    env = {"N": 100, "D": 100}
+    assert find_pieces(program.graph, env, cost, 2).symbol == "N"
+    assert find_pieces(program.graph, {**env, "N": 3}, cost, 2).symbol == "D"
+    assert find_pieces(program.graph, {"N": 3, "D": 3}, cost, 2) is None
 
 
 def test_the_number_of_threads_is_the_users(monkeypatch):

@@ -43,6 +43,7 @@ class Workload:
 
 
 SCALARS, RESNET, GPT = SPECS / "per_example.gspec", OWN / "resnet.gspec", OWN / "gpt_block.gspec"
+LARGE_BATCH = OWN / "large_batch.gspec"
 LENET, IRIS, SIXTEEN = SPECS / "lenet.gspec", SPECS / "requ_iris.gspec", SPECS / "one_of_sixteen.gspec"
 
 WORKLOADS: tuple[Workload, ...] = (
@@ -85,6 +86,10 @@ WORKLOADS: tuple[Workload, ...] = (
              dims={"N": 32}, reduced={"N": 2}, mode="train", ratio=0.7, tolerance=5e-2),
     Workload("W11-W7", "peak memory of W7, MB", GPT, "memory", network="gpt",
              dims={"B": 8, "T": 128}, reduced={"B": 2, "T": 8}, ratio=0.7),
+    Workload("W12", "large batch, 64-64-64-64-10, N=100,000", LARGE_BATCH, network="layers",
+             dims={"N": 100_000}, reduced={"N": 8}),
+    Workload("W12-memory", "peak memory of W12, MB", LARGE_BATCH, "memory", network="layers",
+             dims={"N": 100_000}, reduced={"N": 8}),
 )  # fmt: skip
 
 

@@ -39,6 +39,13 @@ def mlp(p: Any, x: Any) -> Any:
     return _cross_entropy(_linear(p, jax.nn.relu(_linear(p, x["x"], "fc1")), "fc2"), x["label"])
 
 
+def layers(p: Any, x: Any) -> Any:
+    h = x["x"]
+    for name in ("fc1", "fc2", "fc3"):
+        h = jax.nn.relu(_linear(p, h, name))
+    return _cross_entropy(_linear(p, h, "fc4"), x["label"])
+
+
 def scalars(p: Any, x: Any) -> Any:
     return (jax.nn.sigmoid(x["x"] @ p["fc1.weight"].T) @ p["fc2.weight"].T).sum()
 

@@ -34,6 +34,13 @@ def mlp(p, x):
     return nn.cross_entropy(nn.linear(h, p["fc2.weight"], p["fc2.bias"]), x["label"])
 
 
+def layers(p, x):
+    h = x["x"]
+    for name in ("fc1", "fc2", "fc3"):
+        h = nn.relu(nn.linear(h, p[f"{name}.weight"], p[f"{name}.bias"]))
+    return nn.cross_entropy(nn.linear(h, p["fc4.weight"], p["fc4.bias"]), x["label"])
+
+
 def resnet(p, x):
     def norm(h, name):
         state = p[f"{name}.running_mean"], p[f"{name}.running_var"]  # which are updated

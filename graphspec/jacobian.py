@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from operator import index
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from graphspec.answers import Array
+from graphspec.answers import Array, backend_of
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import batching as say
-from graphspec.engine import Engine
+from graphspec.engine import Binding, Engine
 from graphspec.ir import TensorType, evaluate
 from graphspec.jacobian_blocks import BLOCK, COUNT, PLACES, JacobianBlock
 from graphspec.requests import Request
+from graphspec.step import LIMIT, kinds
+
+if TYPE_CHECKING:
+    from graphspec.runtime.jacobians import Structure
+    from graphspec.runtime.program import Program
 
 #: some rows or columns, counted in row-major order; None is all of them
 Part: TypeAlias = "slice | int | Sequence[int] | None"
+#: the arrays that a request needs: what a caller gives, completed by the spec's own files
+Complete: TypeAlias = "Callable[[Request, Mapping[str, Array], Mapping[str, Array]], Mapping[str, Array]]"
 
 #: bytes that the passes of a block may work in, where the caller does not say how many there are
 WORKSPACE = 64 << 20
@@ -34,32 +43,104 @@ def jacobian(
     backend: str,
 ) -> Array:
     """The Jacobian of a value: of.shape + wrt.shape; chosen rows or columns are a single axis instead."""
-    from graphspec.runtime.jacobians import assemble, count_passes, structures
+    asked = Asked(of, wrt, rows, cols, chunk)
+    bound = engine.bind(Request((of,)), given, seed=seed, backend=backend)
+    return prepare(engine, asked, bound, backend)(bound.arrays)
 
+
+class Asked(NamedTuple):
+    """What is asked for: of what by what, which rows and columns of it, and how many at a time."""
+
+    of: str
+    wrt: str
+    rows: Part
+    cols: Part
+    chunk: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """The passes that a Jacobian takes, for arrays of certain sizes."""
+
+    block: JacobianBlock
+    structure: Structure
+    #: how many are done at a time, by the program for so many
+    chunk: int
+    program: Callable[[int], Program]
+    backend: str
+    shape: tuple[int, ...]
+
+    def __call__(self, arrays: Mapping[str, Array]) -> Array:
+        """The Jacobian at these arrays, which have been checked."""
+        from graphspec.runtime.jacobians import assemble
+
+        used = {name: arrays[name] for name in self.block.inputs if name != PLACES}
+
+        def passes(places: Array) -> Array:
+            return self.program(len(places))({**used, PLACES: places})[BLOCK]
+
+        dtype = self.block.y.dtype.array_name
+        matrix = assemble(self.structure, passes, self.chunk, dtype, self.backend)
+        return (matrix if self.block.by_rows else matrix.T).reshape(self.shape)
+
+
+def prepare(engine: Engine, asked: Asked, bound: Binding, backend: str, *, often: bool = False) -> Passes:
+    """How a Jacobian is computed: by rows or columns, whichever takes fewer passes.
+
+    Raises GraphSpecError where there are no such rows or columns, or not enough memory.
+    """
+    from graphspec.runtime.jacobians import count_passes, structures
+
+    of, wrt, rows, cols, chunk = asked
     if chunk is not None and chunk < 1:
         raise GraphSpecError(say.no_chunks(chunk))
-    bound = engine.bind(Request((of,)), given, seed=seed, backend=backend)
     block = _block(engine, bound.module, "rows", of, wrt)
     y, x = (_shape(type, bound.sizes) for type in (block.y, block.x))
     chosen = _indices("rows", of, rows, y), _indices("cols", wrt, cols, x)
     structure, by_columns = structures(y, x, block.links, *chosen)
+    shape = *(y if rows is None else structure.shape[:1]), *(x if cols is None else structure.shape[1:])
     if count_passes(by_columns) < count_passes(structure):
         structure, block = by_columns, _block(engine, bound.module, "columns", of, wrt)
     engine.reserve(structure.shape[0] * structure.shape[1] * block.y.dtype.itemsize, backend)
+
+    def program(count: int) -> Program:
+        return engine.program(bound.module, block, {**bound.sizes, COUNT: count}, backend, often=often)
+
     if chunk is None:
-        needed = engine.program(bound.module, block, {**bound.sizes, COUNT: 1}, backend).plan.bytes_needed
-        chunk = max(1, WORKSPACE // max(1, needed))
-    arrays = {name: array for name, array in bound.arrays.items() if name in block.inputs}
+        chunk = max(1, WORKSPACE // max(1, program(1).plan.bytes_needed))
+    return Passes(block, structure, chunk, program if not often else cache(program), backend, shape)
 
-    def passes(places: Array) -> Array:
-        program = engine.program(bound.module, block, {**bound.sizes, COUNT: len(places)}, backend)
-        return program({**arrays, PLACES: places})[BLOCK]
 
-    matrix = assemble(structure, passes, chunk, block.y.dtype.array_name, backend)
-    if not block.by_rows:
-        matrix = matrix.T
-    lead = y if rows is None else (matrix.shape[0],)
-    return matrix.reshape(*lead, *(x if cols is None else (matrix.shape[1],)))
+class CompiledJacobian:
+    """A Jacobian of a model, for calling again and again: `matrix = jacobian(params, inputs)`.
+
+    It may be called from several threads.
+    """
+
+    def __init__(self, engine: Engine, asked: Asked, backend: str | None, arrays: Complete) -> None:
+        self._engine = engine
+        self._asked = asked
+        self._backend = backend
+        self._arrays = arrays
+        # arrays of a kind that has been checked need no further look
+        self._known: dict[Any, Passes] = {}
+
+    def __call__(self, params: Mapping[str, Array], inputs: Mapping[str, Array], *, seed: int = 0) -> Array:
+        """The derivative of every element by every element at these arrays; noise is that of the seed."""
+        key = kinds(params, inputs)
+        known = self._known.get(key)
+        if known is not None:
+            return known({**params, **inputs})
+        request = Request((self._asked.of,))
+        given = self._arrays(request, params, inputs)
+        where = self._backend or backend_of(given)
+        bound = self._engine.bind(request, given, seed=seed, backend=where)
+        passes = prepare(self._engine, self._asked, bound, where, often=True)
+        own = {**params, **inputs}
+        as_given = all(own.get(name) is array for name, array in bound.arrays.items())
+        if key is not None and as_given and len(self._known) < LIMIT:
+            self._known[key] = passes
+        return passes(bound.arrays)
 
 
 def check_jacobian(

@@ -13,9 +13,24 @@ from graphspec.compiler import DERIVATIVE, Derived, cotangent_of, direction_of
 from graphspec.compiler import derive as derive_product
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import batching as say
-from graphspec.ir import DType, Graph, Input, TensorType, Value, apply, reachable, symbol
+from graphspec.ir import (
+    DType,
+    Graph,
+    Input,
+    Node,
+    Size,
+    TensorType,
+    Value,
+    apply,
+    evaluate,
+    reachable,
+    rebuild,
+    symbol,
+)
 from graphspec.ir.sizes import product
 from graphspec.lowering.module import Module
+from graphspec.ops.indexing import Gather
+from graphspec.ops.shape import Slice
 from graphspec.requests import Request, find_objectives, find_targets
 from graphspec.transforms.batch import batch
 from graphspec.transforms.broadcasting import make
@@ -48,7 +63,11 @@ class JacobianBlock(Derived):
     by_rows: bool
 
     def weighed(self, graph: Graph, sizes: Mapping[str, int], without: Collection[str] = ()) -> Graph:
-        return unit_products(graph)
+        graph = unit_products(graph)
+        type, side = (self.y, 0) if self.by_rows else (self.x, 1)
+        shared = {pair[side] for pair in self.links}
+        count = product(tuple([size for k, size in enumerate(type.shape) if k not in shared]))
+        return _with_all(graph, count) if sizes[COUNT] == evaluate(count, sizes) else graph
 
 
 def derive(module: Module, request: Request, *, without: Collection[str] = ()) -> JacobianBlock:
@@ -79,6 +98,22 @@ def derive(module: Module, request: Request, *, without: Collection[str] = ()) -
     parts = {field.name: getattr(answer, field.name) for field in fields(answer)}
     parts |= {"graph": graph, "gradients": {}, "values": {}}
     return JacobianBlock(**parts, y=y.type, x=x.type, links=links, by_rows=by_rows)
+
+
+def _with_all(graph: Graph, count: Size) -> Graph:
+    """The graph of a block of all vectors: their places are in order, so what is taken there is a view."""
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+        if not isinstance(node.op, Gather) or node.op.axis != 0 or len(inputs) != 2:
+            return None
+        x, places = inputs
+        is_all = isinstance(places.node.op, Input) and places.node.op.label == PLACES
+        if not is_all or x.shape[0] != count:
+            return None
+        rest = x.shape[1:]
+        return apply(Slice((0,) * len(x.shape), (symbol(COUNT), *rest), (1,) * len(x.shape)), x)
+
+    return rebuild(graph, rule)
 
 
 def _links(y: Value, x: Value) -> tuple[tuple[int, int], ...]:

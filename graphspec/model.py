@@ -11,7 +11,7 @@ from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, 
 from graphspec.calls import Calls, is_ones
 from graphspec.compiler import DERIVATIVE, Settings, Spec, cotangent_of, direction_of
 from graphspec.engine import Engine
-from graphspec.jacobian import Part, check_jacobian, jacobian
+from graphspec.jacobian import Asked, CompiledJacobian, Part, check_jacobian, jacobian
 from graphspec.lowering.module import Module
 from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
@@ -393,6 +393,23 @@ class Model:
         return jacobian(
             self._engine, of, wrt, given, rows=rows, cols=cols, chunk=chunk, seed=seed, backend=where
         )
+
+    def compile_jacobian(
+        self,
+        of: str,
+        wrt: str,
+        *,
+        rows: Part = None,
+        cols: Part = None,
+        chunk: int | None = None,
+        backend: str | None = None,
+    ) -> CompiledJacobian:
+        """What computes a Jacobian again and again: `matrix = compiled(params, inputs, seed=0)`.
+
+        The arguments are those of `jacobian`.  What can be checked without arrays is checked here.
+        """
+        self._engine.derive(Request((of,), (wrt,), "rows"))
+        return CompiledJacobian(self._engine, Asked(of, wrt, rows, cols, chunk), backend, self._calls.arrays)
 
     def check_jacobian(
         self,

@@ -87,7 +87,7 @@ class Step:
         key = None
         if cotangent is None:
             answer = self._latest(params, inputs)
-            if answer is None and (key := _kinds(params, inputs)) in self._known:
+            if answer is None and (key := kinds(params, inputs)) in self._known:
                 self._latest = self._known[key]
                 answer = self._latest(params, inputs)
             if answer is not None:
@@ -126,7 +126,7 @@ def _fits_nothing(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> N
     """The shortcut of a step that has not been called yet."""
 
 
-def _kinds(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> tuple[Any, ...] | None:
+def kinds(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> tuple[Any, ...] | None:
     """What the checks of a call depend on: names, types, dtypes, shapes; None where something is no array."""
     try:
         return (

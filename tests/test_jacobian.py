@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphspec as gs
-from graphspec.jacobian_blocks import JacobianBlock
+from graphspec.jacobian_blocks import COUNT, JacobianBlock
 from graphspec.requests import Request
 from graphspec.runtime.jacobians import Structure, count_passes
 from tests.references.func_cases import CONV
@@ -201,6 +201,61 @@ def test_f32_stays_f32() -> None:
     params, inputs = model.init(), model.draw()
     for wrt in ("x", "fc.bias"):
         assert model.jacobian(params, inputs, "s", wrt).dtype == np.float32
+
+
+# --- again and again ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("of", "wrt"), CASES)
+@pytest.mark.parametrize("part", [{}, {"rows": 0}, {"cols": slice(0, 1), "chunk": 1}], ids=str)
+def test_a_compiled_jacobian_is_the_same(mixed: gs.Model, of: str, wrt: str, part: dict[str, Any]) -> None:
+    compiled = mixed.compile_jacobian(of, wrt, **part)
+    params = mixed.init()
+    for seed, count in ((0, 3), (1, 3), (2, 5), (3, 3)):  # of sizes that are known, and that are not
+        inputs = gs.loads(MIXED, dims={"N": count}).draw(seed=seed)
+        found = compiled(params, inputs)
+        expected = mixed.jacobian(params, inputs, of, wrt, **part)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+        assert not any(np.may_share_memory(found, a) for a in (*params.values(), *inputs.values()))
+
+
+def test_a_compiled_jacobian_checks_what_it_has_not_seen(mixed: gs.Model) -> None:
+    compiled = mixed.compile_jacobian("s", "x")
+    params, inputs = mixed.init(), mixed.draw()
+    whole = compiled(params, inputs)
+    as_lists = {**inputs, "x": inputs["x"].tolist()}
+    for _ in range(2):
+        np.testing.assert_array_equal(compiled(params, as_lists), whole)
+    with pytest.raises(gs.GraphSpecError) as caught:
+        compiled(params, {**inputs, "x": inputs["x"][:, :2]})
+    assert ids(caught) == ["argument-shape"]
+    with pytest.raises(gs.GraphSpecError) as caught:
+        compiled(inputs, params)
+    assert ids(caught) == ["argument-in-wrong-place"]
+    with pytest.raises(gs.GraphSpecError) as caught:
+        mixed.compile_jacobian("s", "fc.wieght")
+    assert ids(caught) == ["unknown-target"]
+
+
+def test_noise_is_that_of_the_seed_in_every_call() -> None:
+    text = "gspec 1\ninput x: f64[3] ~ normal()\noutput y = dropout(x, 0.5) * 2\n"
+    model = gs.loads(text, mode="train")
+    compiled = model.compile_jacobian("y", "x")
+    x = {"x": np.ones(3)}
+    for seed in (0, 1, 2, 1):
+        np.testing.assert_array_equal(compiled({}, x, seed=seed), model.jacobian({}, x, "y", "x", seed=seed))
+
+
+def test_all_rows_of_a_matrix_are_the_matrix() -> None:
+    model = gs.loads("gspec 1\ninput x: f64[4] ~ normal()\noutput y = x -> linear(6) as fc -> tanh\n")
+    params, inputs = model.init(), model.draw()
+    columns = model.jacobian(params, inputs, "y", "x")
+    some = model.jacobian(params, inputs, "y", "x", rows=[0, 2, 5])
+    np.testing.assert_allclose(columns[[0, 2, 5]], some, rtol=1e-14)
+    made = {program.plan.env[COUNT]: program.plan.steps for program in model._engine._programs.values()}
+    assert any(step.op.name == "gather" for step in made[3])
+    assert not any(step.op.name == "gather" for step in made[4])
 
 
 # --- what is refused ------------------------------------------------------------------------------------

@@ -8,14 +8,13 @@ from functools import cache
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from graphspec.answers import Array, backend_of
+from graphspec.answers import Array
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue import batching as say
 from graphspec.engine import Binding, Engine
 from graphspec.ir import TensorType, evaluate
 from graphspec.jacobian_blocks import BLOCK, COUNT, PLACES, JacobianBlock
 from graphspec.requests import Request
-from graphspec.step import LIMIT, kinds
 
 if TYPE_CHECKING:
     from graphspec.runtime.jacobians import Structure
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 #: some rows or columns, counted in row-major order; None is all of them
 Part: TypeAlias = "slice | int | Sequence[int] | None"
-#: the arrays that a request needs: what a caller gives, completed by the spec's own files
-Complete: TypeAlias = "Callable[[Request, Mapping[str, Array], Mapping[str, Array]], Mapping[str, Array]]"
 
 #: bytes that the passes of a block may work in, where the caller does not say how many there are
 WORKSPACE = 64 << 20
@@ -109,38 +106,6 @@ def prepare(engine: Engine, asked: Asked, bound: Binding, backend: str, *, often
     if chunk is None:
         chunk = max(1, WORKSPACE // max(1, program(1).plan.bytes_needed))
     return Passes(block, structure, chunk, program if not often else cache(program), backend, shape)
-
-
-class CompiledJacobian:
-    """A Jacobian of a model, for calling again and again: `matrix = jacobian(params, inputs)`.
-
-    It may be called from several threads.
-    """
-
-    def __init__(self, engine: Engine, asked: Asked, backend: str | None, arrays: Complete) -> None:
-        self._engine = engine
-        self._asked = asked
-        self._backend = backend
-        self._arrays = arrays
-        # arrays of a kind that has been checked need no further look
-        self._known: dict[Any, Passes] = {}
-
-    def __call__(self, params: Mapping[str, Array], inputs: Mapping[str, Array], *, seed: int = 0) -> Array:
-        """The derivative of every element by every element at these arrays; noise is that of the seed."""
-        key = kinds(params, inputs)
-        known = self._known.get(key)
-        if known is not None:
-            return known({**params, **inputs})
-        request = Request((self._asked.of,))
-        given = self._arrays(request, params, inputs)
-        where = self._backend or backend_of(given)
-        bound = self._engine.bind(request, given, seed=seed, backend=where)
-        passes = prepare(self._engine, self._asked, bound, where, often=True)
-        own = {**params, **inputs}
-        as_given = all(own.get(name) is array for name, array in bound.arrays.items())
-        if key is not None and as_given and len(self._known) < LIMIT:
-            self._known[key] = passes
-        return passes(bound.arrays)
 
 
 def check_jacobian(

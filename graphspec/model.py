@@ -11,11 +11,11 @@ from graphspec.answers import Array, Names, as_asked, backend_of, by_objective, 
 from graphspec.calls import Calls, is_ones
 from graphspec.compiler import DERIVATIVE, Settings, Spec, cotangent_of, direction_of
 from graphspec.engine import Engine
-from graphspec.jacobian import Asked, CompiledJacobian, Part, check_jacobian, jacobian
+from graphspec.jacobian import Asked, Part, check_jacobian, jacobian
 from graphspec.lowering.module import Module
 from graphspec.notices import Notify, warn
 from graphspec.requests import Request, find_objectives
-from graphspec.step import Step, form_of, step_request
+from graphspec.step import CompiledJacobian, Step, form_of, step_request
 from graphspec.views import View
 
 if TYPE_CHECKING:

@@ -1,15 +1,17 @@
-"""A compiled request, for calling again and again."""
+"""Compiled requests, for calling again and again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from graphspec.answers import Array, Names, as_asked, texts
+from graphspec.answers import Array, Names, as_asked, backend_of, texts
 from graphspec.compiler import Derived, cotangent_of
 from graphspec.diagnostics import GraphSpecError
 from graphspec.diagnostics.catalogue.batching import needless_batch
+from graphspec.engine import Engine
 from graphspec.ir.collector import collector_at_rest
+from graphspec.jacobian import Asked, Passes, prepare
 from graphspec.lowering.module import Module
 from graphspec.requests import Request, find_objectives
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: what is wanted of every example: its gradients, their norms, or nothing
 Form: TypeAlias = "Literal['gradients', 'norms'] | None"
+#: the arrays that a request needs: what a caller gives, completed by the spec's own files
+Complete: TypeAlias = "Callable[[Request, Mapping[str, Array], Mapping[str, Array]], Mapping[str, Array]]"
 #: calls of different sizes that a step remembers
 LIMIT = 64
 
@@ -87,7 +91,7 @@ class Step:
         key = None
         if cotangent is None:
             answer = self._latest(params, inputs)
-            if answer is None and (key := kinds(params, inputs)) in self._known:
+            if answer is None and (key := _kinds(params, inputs)) in self._known:
                 self._latest = self._known[key]
                 answer = self._latest(params, inputs)
             if answer is not None:
@@ -113,6 +117,38 @@ class Step:
         return as_asked(self._of, values), as_asked(self._of, grads), updates
 
 
+class CompiledJacobian:
+    """A Jacobian of a model, for calling again and again: `matrix = jacobian(params, inputs)`.
+
+    It may be called from several threads.
+    """
+
+    def __init__(self, engine: Engine, asked: Asked, backend: str | None, arrays: Complete) -> None:
+        self._engine = engine
+        self._asked = asked
+        self._backend = backend
+        self._arrays = arrays
+        # arrays of a kind that has been checked need no further look
+        self._known: dict[Any, Passes] = {}
+
+    def __call__(self, params: Mapping[str, Array], inputs: Mapping[str, Array], *, seed: int = 0) -> Array:
+        """The derivative of every element by every element at these arrays; noise is that of the seed."""
+        key = _kinds(params, inputs)
+        known = self._known.get(key)
+        if known is not None:
+            return known({**params, **inputs})
+        request = Request((self._asked.of,))
+        given = self._arrays(request, params, inputs)
+        where = self._backend or backend_of(given)
+        bound = self._engine.bind(request, given, seed=seed, backend=where)
+        passes = prepare(self._engine, self._asked, bound, where, often=True)
+        own = {**params, **inputs}
+        as_given = all(own.get(name) is array for name, array in bound.arrays.items())
+        if key is not None and as_given and len(self._known) < LIMIT:
+            self._known[key] = passes
+        return passes(bound.arrays)
+
+
 def _filled(answer: Any, found: Mapping[str, Array]) -> Any:
     """An answer with the arrays of its names."""
     if isinstance(answer, str):
@@ -126,7 +162,7 @@ def _fits_nothing(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> N
     """The shortcut of a step that has not been called yet."""
 
 
-def kinds(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> tuple[Any, ...] | None:
+def _kinds(params: Mapping[str, Array], inputs: Mapping[str, Array]) -> tuple[Any, ...] | None:
     """What the checks of a call depend on: names, types, dtypes, shapes; None where something is no array."""
     try:
         return (

@@ -6,33 +6,23 @@ of it comes next.  Text of the spec enters only through `repr`, into comments; n
 
 from __future__ import annotations
 
-import builtins
-import keyword
-import math
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from graphspec.diagnostics import Span
-from graphspec.ir import DType, Node, Op, Size, Value
+from graphspec.ir import DType, Node, Op, Value
 from graphspec.ops.fused import Fused
 from graphspec.runtime.chains import LONGEST, PRODUCT, Chain
 from graphspec.runtime.cost import flops
 from graphspec.runtime.fused import block_lines
 from graphspec.runtime.layout import find_strides, is_ready_for_blas, plain_strides
 from graphspec.runtime.loops import loop
+from graphspec.runtime.parts import Part, Shape, Writer
 from graphspec.runtime.plan import LARGE, Plan, Slot, Step, nbytes
-
-Shape: TypeAlias = "tuple[Size, ...]"
+from graphspec.runtime.text import Namer, comment_for, line_of, number_text, storage, text_of
 
 #: lines of steps per function: Python compiles very long functions slowly
 PART_LINES = 1000
-#: what the text itself calls something
-RESERVED = frozenset(
-    {"block", "portion", "arena", "xp", "kernels", "inf", "nan", "run", "bind", "owned", "wrong"}
-)
-_COMMENT_WIDTH = 88
 
 _OWNED = '''
 def owned(view):
@@ -72,23 +62,6 @@ def emit(
     return _Emitter(plan, backend, watched, timed, chained and not (watched or timed)).emit()
 
 
-@dataclass(eq=False)
-class _Part:
-    """A function of the program: what it sets up once, what it does at each call.
-
-    `needs` are the arrays of other parts, and inputs, that it reads; `makes` those that it makes and
-    that are not storage of the arena, which every part can set up for itself.
-    """
-
-    setup: list[tuple[str, Node | None]] = field(default_factory=list)
-    lines: list[tuple[str, Node | None]] = field(default_factory=list)
-    steps: int = 0
-    bound: set[Value] = field(default_factory=set)
-    needs: dict[str, None] = field(default_factory=dict)
-    makes: dict[str, None] = field(default_factory=dict)
-    shaped: dict[tuple[str, Shape], str] = field(default_factory=dict)
-
-
 class _Emitter:
     def __init__(self, plan: Plan, backend: str, watched: bool, timed: bool, chained: bool) -> None:
         self.plan = plan
@@ -110,12 +83,12 @@ class _Emitter:
             v: (self.names[v], plan.types[v].shape) for v in plan.inputs.values()
         }
         self.results: dict[str, str] = {}
-        self.parts = [_Part()]
+        self.parts = [Part()]
         self.place: Span | None = None
         self.count: dict[str, int] = {}
 
     @property
-    def part(self) -> _Part:
+    def part(self) -> Part:
         return self.parts[-1]
 
     def emit(self) -> Program:
@@ -123,7 +96,7 @@ class _Emitter:
             self.line("kernels._clock(-1)", None)
         for i, step in enumerate(self.plan.steps):
             if self.part.steps >= PART_LINES and not self.plan.cuts:
-                self.parts.append(_Part())
+                self.parts.append(Part())
                 self.place = None
             self.pause(i)
             before = len(self.part.lines)
@@ -490,7 +463,7 @@ class _Emitter:
     def comment(self, node: Node) -> None:
         """Say which line of the spec comes next, where it is another one than before."""
         span = node.origin.span if node.origin else None
-        if span is None or (self.place and _line_of(span) == _line_of(self.place)):
+        if span is None or (self.place and line_of(span) == line_of(self.place)):
             return
         self.place = span
         self.line(comment_for(span), None)
@@ -499,7 +472,7 @@ class _Emitter:
         self.part.needs |= dict.fromkeys(
             name for name in self.results.values() if name not in self.part.makes
         )
-        writer = _Writer()
+        writer = Writer()
         writer.add(f'"""{self.summary()}"""')
         writer.add("")
         writer.add("from math import inf, nan")
@@ -532,7 +505,7 @@ class _Emitter:
         wanted = {name for part in self.parts[i + 1 :] for name in part.needs}
         return [name for name in self.parts[i].makes if name in wanted]
 
-    def call_parts(self, writer: _Writer, inputs: Sequence[str]) -> None:
+    def call_parts(self, writer: Writer, inputs: Sequence[str]) -> None:
         """The function that calls the parts, one after the other."""
         writer.add("")
         writer.add("")
@@ -556,93 +529,3 @@ class _Emitter:
         plan = self.plan
         steps = "1 step" if len(plan.steps) == 1 else f"{len(plan.steps)} steps"
         return f"{steps} on {self.backend}; arena of {plan.arena_bytes} bytes for {plan.intermediate_bytes}."
-
-
-class _Writer:
-    """Lines of text, and the node that each belongs to."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.nodes: dict[int, Node] = {}
-
-    def add(self, text: str, node: Node | None = None) -> None:
-        self.lines.append(text)
-        if node is not None:
-            self.nodes[len(self.lines)] = node
-
-    def function(self, name: str, part: _Part, parameters: Iterable[str], last: str) -> None:
-        self.add("")
-        self.add("")
-        self.add(f"def {name}(arena, xp, kernels):")
-        for text, node in part.setup:
-            self.add(f"    {text}", node)
-        if part.setup:
-            self.add("")
-        self.add(f"    def run({', '.join(parameters)}):")
-        for text, node in part.lines:
-            self.add(f"        {text}", node)
-        self.add(f"        {last}")
-        self.add("")
-        self.add("    return run")
-
-    def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
-
-
-class Namer:
-    """Python names for names of the spec, different for different ones: `conv1.weight` is `conv1_weight`."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set(RESERVED)
-        self._next: dict[str, int] = {}
-
-    def name(self, text: str) -> str:
-        """A new name, as close to `text` as can be."""
-        base = re.sub(r"[^0-9A-Za-z_]", "_", text)
-        if not base or base[0].isdigit() or keyword.iskeyword(base) or hasattr(builtins, base):
-            base = f"_{base}"
-        name = base
-        while name in self._taken:
-            self._next[base] = self._next.get(base, 1) + 1
-            name = f"{base}_{self._next[base]}"
-        self._taken.add(name)
-        return name
-
-
-def storage(slot: Slot) -> str:
-    """An array in the arena."""
-    end = slot.offset + nbytes(slot.type)
-    dtype = slot.type.dtype.array_name
-    return f'arena[{slot.offset}:{end}].view("{dtype}").reshape({text_of(slot.type.shape)})'
-
-
-def number_text(number: int | float | bool, dtype: DType) -> str:
-    """A number of a dtype as Python writes it; `inf` and `nan` are names in the program."""
-    if dtype is DType.BOOL:
-        return repr(bool(number))
-    return repr(int(number)) if dtype.is_integer else text_of(float(number))
-
-
-def text_of(value: Any) -> str:
-    """An attribute as Python text."""
-    if isinstance(value, DType):
-        return repr(value.array_name)
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(text_of, value))}{',' * (len(value) == 1)})"
-    assert value is None or isinstance(value, bool | int | float | str), f"{value!r} has no text"
-    return repr(value)
-
-
-def comment_for(span: Span) -> str:
-    """`# lenet.gspec:9: logits = image -> ...`, on one line whatever the name and the text are."""
-    name, line = _line_of(span)
-    place = repr(f"{name}:{line}")[1:-1]
-    text = repr(span.source.line(line).strip())[1:-1]
-    comment = f"# {place}: {text}" if text else f"# {place}"
-    return comment if len(comment) <= _COMMENT_WIDTH else f"{comment[: _COMMENT_WIDTH - 3]}..."
-
-
-def _line_of(span: Span) -> tuple[str, int]:
-    return span.source.name, span.source.position(span.start)[0]

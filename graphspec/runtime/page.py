@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphspec.ir import TensorType
 from graphspec.runtime.bundle import Bundle
-from graphspec.runtime.emit import text_of
+from graphspec.runtime.text import text_of
 
 #: what the file itself calls something
 NAMES = frozenset(

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from graphspec.diagnostics import Span
 from graphspec.ir import Op, TensorType, Value
 from graphspec.runtime.bundle import bundle
-from graphspec.runtime.emit import Namer, comment_for, number_text, text_of
 from graphspec.runtime.expressions import call, names_in, parse, plain, replace, write
 from graphspec.runtime.kernels import plain_kernel
 from graphspec.runtime.page import NAMES, Array, Head, page, quoted
 from graphspec.runtime.plan import Plan, Step, nbytes
+from graphspec.runtime.text import Namer, comment_for, number_text, text_of
 
 #: kernels that are one call of numpy where reading matters more than speed
 _PLAIN_KERNELS = {"where": "np.where({}, {}, {})", "matmul": "{} @ {}"}

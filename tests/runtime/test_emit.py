@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from graphspec.diagnostics import Source, Span
 from graphspec.ir import DType, Graph, Origin, TensorType, literal, made_at
 from graphspec.runtime import emit as emitting
-from graphspec.runtime.emit import Namer, comment_for, emit, number_text, storage, text_of
+from graphspec.runtime.emit import emit
 from graphspec.runtime.plan import Slot, plan
 from graphspec.runtime.program import Program
+from graphspec.runtime.text import Namer, comment_for, number_text, storage, text_of
 from graphspec.testing import evaluate
 
 GOLDEN = Path(__file__).with_name("golden_program.py.txt")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from graphspec.ir import Graph, Node, Size, TypeRuleError, Value, apply, rebuild
+from graphspec.ir import Graph, Node, Size, TypeRuleError, Value, apply, literal, rebuild
+from graphspec.ops.indexing import AddAlongAxis
 from graphspec.ops.reduction import Reduction
 from graphspec.ops.shape import Concat, Embed
 from graphspec.transforms.broadcasting import make
@@ -131,9 +132,29 @@ def broadcast_of_broadcast(node: Node, inputs: tuple[Value, ...]) -> Value | Non
     return None if source is inputs[0] else make("broadcast_to", source, shape=shape)
 
 
-def sum_over_nothing(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """sum(x, axis=[]) = x, hence the sum of a scalar too."""
-    return inputs[0] if node.op.attributes()["axis"] == () and inputs[0].type == node.types[0] else None
+def sum_of_one(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """sum(x, axis=[]) = x, hence the sum of a scalar too; what was put between zeros is their sum.
+
+        sum(add_along_axis(g, i, axis=1), axis=1) = g + 0.0, where one g was put into each row
+
+    That is half of the derivative of a cross entropy, and a look at all classes less; -0.0 becomes 0.0 as in
+    the sum.
+    """
+    op, (x,) = node.op, inputs
+    assert isinstance(op, Reduction)
+    if not op.axis:
+        return x if x.type == node.types[0] else None
+    scattered = x.node.op
+    if not isinstance(scattered, AddAlongAxis) or scattered.axis not in op.axis:
+        return None
+    g = x.node.inputs[0]
+    if g.shape[scattered.axis] != 1:
+        return None
+    rest = tuple(axis for axis in op.axis if axis != scattered.axis)
+    value = g + literal(0.0, g.dtype)
+    if rest:
+        value = apply(replace(op, axis=rest, keepdims=True), value)
+    return make("reshape", value, shape=node.types[0].shape)
 
 
 def cast_to_own_dtype(node: Node, inputs: tuple[Value, ...]) -> Value | None:
@@ -146,7 +167,7 @@ IDENTITIES: dict[str, Identity] = {
     "reshape": reshape_of_reshape,
     "transpose": transpose_of_transpose,
     "broadcast_to": broadcast_of_broadcast,
-    "sum": sum_over_nothing,
+    "sum": sum_of_one,
     "cast": cast_to_own_dtype,
 }
 

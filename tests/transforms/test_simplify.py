@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from graphspec.ir import DType, Graph, Literal, Scalar, literal, symbol, verify
+from graphspec.ir import DType, Graph, Literal, Scalar, apply, literal, symbol, verify
 from graphspec.ops.comparison import where
+from graphspec.ops.indexing import AddAlongAxis
 from graphspec.transforms.fold_constants import fold_constants
 from graphspec.transforms.simplify_algebra import IDENTITIES, simplify_algebra
 from graphspec.transforms.simplify_shapes import simplify_shapes
@@ -209,6 +210,34 @@ def test_movements_that_cancel_are_dropped(before, after):
     same_before_and_after(graph, simple)
 
 
+@pytest.mark.parametrize(
+    ("how", "after"),
+    [
+        ({"axis": (1,), "keepdims": True}, ["add"]),
+        ({"axis": (1,)}, ["add", "reshape"]),
+        ({"axis": (0, 1)}, ["add", "sum", "reshape"]),
+        ({"axis": (0,)}, ["scatter", "sum"]),  # of another axis
+    ],
+    ids=str,
+)
+def test_what_lies_alone_between_zeros_is_their_sum_to_the_bit(how, after):
+    g, places = given("g", 8, 1), given("places", 8, 1, dtype=DType.I64)
+    inputs = {g: HARD[:, None], places: np.arange(8)[:, None] % 3}
+    y = call("sum", apply(AddAlongAxis(1, 3), g, places), **how)
+    simple = simplify_shapes(Graph({"y": y}))
+    verify(simple)
+    names = ["scatter" if name == "add_along_axis" else name for name in op_names(simple)]
+    assert names == after
+    old, new = run([y], inputs)[0], run([simple.outputs["y"]], inputs)[0]
+    np.testing.assert_array_equal(bits(new), bits(old))
+
+
+def test_several_between_zeros_are_summed_where_they_lie():
+    g, places = given("g", 4, 2), given("places", 4, 2, dtype=DType.I64)
+    y = call("sum", apply(AddAlongAxis(1, 3), g, places), axis=(1,))
+    assert op_names(simplify_shapes(Graph({"y": y}))) == ["add_along_axis", "sum"]
+
+
 def test_only_one_of_two_broadcasts_is_implied():
     a, b = given("a"), given("b")
     wide = [call("broadcast_to", v, shape=(N, 3)) for v in (a, b)]
@@ -227,7 +256,6 @@ def test_a_broadcast_that_keeps_an_outer_product_legal_stays():
 
 
 def test_a_cast_to_the_own_dtype_is_dropped():
-    from graphspec.ir import apply
     from graphspec.ops.rounding import Cast
 
     x = given("x", N)

@@ -180,7 +180,7 @@ def assemble(
         graph = optimise(graph, check, (unpack, simplify_graph, straighten))
     program = Program(graph, sizes, backend, means=means, check=check, is_limited=False)
     if threads_from < math.inf:
-        from graphspec.runtime.parallel import use_threads
+        from graphspec.runtime.worth import use_threads
 
         use_threads(program, threads_from)
     program.check_memory()

@@ -11,14 +11,15 @@ import graphspec as gs
 from graphspec.diagnostics import GraphSpecError
 from graphspec.ir import verify
 from graphspec.ops import blocks
-from graphspec.runtime import fusing, parallel, threads
+from graphspec.runtime import fusing, threads, worth
 from graphspec.runtime.cost import is_shared_by_blas, seconds
 from graphspec.runtime.means import Means
-from graphspec.runtime.parallel import ParallelProgram, count_turns, find_pieces, is_worth_it, use_threads
+from graphspec.runtime.parallel import ParallelProgram
 from graphspec.runtime.pieces import cut, find_symbols
 from graphspec.runtime.plan import plan
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
+from graphspec.runtime.worth import count_turns, find_pieces, is_worth_it, use_threads
 from graphspec.transforms.recompute import recompute
 from graphspec.transforms.straighten import straighten
 from tests.runtime.loops_in_python import run_in_python
@@ -312,7 +313,7 @@ def test_threads_are_used_where_there_is_much_to_do(monkeypatch):
     program, _ = whole_program(MLP)
     use_threads(program, threshold=1.0)
     assert program.parallel is None
-    monkeypatch.setattr(parallel, "STAGE", 0.0)
+    monkeypatch.setattr(worth, "STAGE", 0.0)
     use_threads(program, threshold=0.0)
     assert program.parallel is not None
 

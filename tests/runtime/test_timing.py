@@ -12,16 +12,16 @@ import graphspec as gs
 from graphspec.ir import DType, Graph, Input, TensorType, apply
 from graphspec.runtime import emit as emitting
 from graphspec.runtime import limits as limiting
-from graphspec.runtime import parallel
 from graphspec.runtime import program as programs
+from graphspec.runtime import worth
 from graphspec.runtime.backends import backend
 from graphspec.runtime.cost import Cost, cost
 from graphspec.runtime.limits import Limits, measure_limits
-from graphspec.runtime.parallel import use_threads
 from graphspec.runtime.plan import plan
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import count_blas_threads
 from graphspec.runtime.timing import time_program
+from graphspec.runtime.worth import use_threads
 
 _spec = spec_from_file_location("graphs", Path(__file__).with_name("graphs.py"))
 graphs = module_from_spec(_spec)
@@ -85,7 +85,7 @@ def test_the_steps_of_a_program_are_timed():
 
 
 def test_calls_may_use_threads_but_steps_are_timed_in_one(monkeypatch):
-    monkeypatch.setattr(parallel, "STAGE", 0.0)
+    monkeypatch.setattr(worth, "STAGE", 0.0)
     program = sums_of_rows()
     use_threads(program, 0.0, threads=2)
     assert program.parallel is not None

@@ -43,7 +43,7 @@ h = x -> linear(8) as fc -> reshape([B * T, 8]) -> softmax(axis=-1) -> reshape([
 loss s = sum(h ** 3)
 """,
     "images": """gspec 1
-dim N = 5
+dim N = 7
 input x: f64[N, 2, 8, 8] ~ normal()
 h = x -> conv2d(3, kernel_size=3, padding=1) as c1 -> relu -> max_pool2d(2) -> flatten -> linear(2) as fc
 loss s = mean(h ** 2)
@@ -121,14 +121,20 @@ def test_pieces_give_what_the_whole_gives(text, parts):
         np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
 
 
+def in_one_stage(program):
+    """The pieces of a program, with all that would end a stage done once."""
+    cost = dict.fromkeys(program.graph.nodes, 0.0)
+    return cut(program.graph, find_symbols(program.graph)[0], cost, a_stage=1.0)
+
+
 @pytest.mark.parametrize("turns", [2, 3])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("is_placed", [True, False])
-def test_pieces_in_turns_give_what_the_whole_gives(threads, turns, is_placed):
-    program, arrays = whole_program(MLP)  # of inputs, too: of each example by itself
-    pieces = cut(program.graph, "N", dict.fromkeys(program.graph.nodes, 0.0), a_stage=1.0)
+@pytest.mark.parametrize("text", CASES.values(), ids=list(CASES))
+def test_pieces_in_turns_give_what_the_whole_gives(text, threads, turns, is_placed):
+    program, arrays = whole_program(text, mode="train")
     means = Means(fuse=True, recompute=True, place_pieces=is_placed)
-    run = ParallelProgram(pieces, program.plan.env, threads, means, turns)
+    run = ParallelProgram(in_one_stage(program), program.plan.env, threads, means, turns)
     assert (run.threads, run.turns) == (threads, turns)
     expected, found, again = program(arrays), run(arrays), run(arrays)
     for name, array in expected.items():
@@ -141,8 +147,7 @@ def test_pieces_in_turns_give_what_the_whole_gives(threads, turns, is_placed):
 @pytest.mark.parametrize("turns", [2, 3])
 def test_per_example_gradients_in_turns_are_written_where_they_belong(turns):
     program, arrays = whole_program(MLP, per_example=True)
-    pieces = cut(program.graph, "N", dict.fromkeys(program.graph.nodes, 0.0), a_stage=1.0)
-    found = ParallelProgram(pieces, program.plan.env, 2, turns=turns)(arrays)
+    found = ParallelProgram(in_one_stage(program), program.plan.env, 2, turns=turns)(arrays)
     for name, array in program(arrays).items():
         np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-12)
 

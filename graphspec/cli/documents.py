@@ -177,6 +177,7 @@ RESULTS: dict[str, dict[str, Schema]] = {
         "sizes": {"*": "integer: by dim"},
         "backend": "string",
         "threads": "integer: how many a call uses at most",
+        "turns": "integer: how many pieces of the batch each thread works on, one after the other",
         "in_pieces": "boolean: whether these threads share the batch; nodes are timed in one thread then",
         "call": {
             **SPREAD,

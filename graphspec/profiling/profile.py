@@ -49,9 +49,9 @@ def profile(
     of_call = limits
     if timing.in_pieces:
         of_call = measure_limits(program.backend, dtypes, timing.threads, in_pieces=True)
-    ran = _work(plan)
+    ran, turns = _work(plan), 1
     if isinstance(program.parallel, ParallelProgram):
-        ran = replace(ran, arena=program.parallel.arena_bytes)
+        ran, turns = replace(ran, arena=program.parallel.arena_bytes), program.parallel.turns
     return ProfileReport(
         of=tuple(derived.gradients or derived.values),
         wrt=tuple(dict.fromkeys(name for names in derived.gradients.values() for name in names)),
@@ -60,13 +60,14 @@ def profile(
         sizes=dict(plan.env),
         backend=program.backend.name,
         threads=timing.threads,
+        turns=turns,
         in_pieces=timing.in_pieces,
         call=timing.call,
         run=timing.run,
         nodes=tuple(_nodes(plan, timing.steps, limits)),
         limits=limits,
         call_limits=of_call,
-        least=sum(of_call.least(done)[0] for done in costs),
+        least=sum(of_call.least(done, turns)[0] for done in costs),
         ran=ran,
         waited=timing.waited,
         written=_work(engine.plan_as_written(request, ready.module, ready.sizes)),

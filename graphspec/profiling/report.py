@@ -175,12 +175,13 @@ class Work:
 class ProfileReport:
     """Where the time of a request goes; printed it is a table.
 
-    `call` are calls as `Model.compile` makes them, in at most `threads` threads.  `nodes` were timed one by
-    one in runs of the same program, in one thread where calls work on pieces of the batch (`in_pieces`);
-    `run` are these runs as a whole.  `limits` are what the machine does in the threads in which nodes were
-    timed, `call_limits` in those of calls; `least` is what it needs at least for a call.  `ran` is what a
-    call does (the arena is that of all its threads), `written` what it would do if nothing were optimised.
-    `waited` is the part of the runs in which other work had the processor: they took longer by that.
+    `call` are calls as `Model.compile` makes them, in at most `threads` threads, each of which works on so
+    many pieces of the batch in `turns`. `nodes` were timed one by one in runs of the same program, in one
+    thread where calls work on pieces of the batch (`in_pieces`); `run` are these runs as a whole. `limits`
+    are what the machine does in the threads in which nodes were timed, `call_limits` in those of calls;
+    `least` is what it needs at least for a call. `ran` is what a call does (the arena is that of all its
+    threads), `written` what it would do if nothing were optimised. `waited` is the part of the runs in which
+    other work had the processor: they took longer by that.
     """
 
     of: tuple[str, ...]
@@ -190,6 +191,7 @@ class ProfileReport:
     sizes: Mapping[str, int]
     backend: str
     threads: int
+    turns: int
     in_pieces: bool
     call: Spread
     run: Spread
@@ -230,6 +232,7 @@ class ProfileReport:
             "sizes": dict(self.sizes),
             "backend": self.backend,
             "threads": self.threads,
+            "turns": self.turns,
             "in_pieces": self.in_pieces,
             "call": {
                 **asdict(self.call),

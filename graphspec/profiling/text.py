@@ -63,6 +63,8 @@ class _Page:
         call, threads = self.report.call, _count(self.report.threads, "thread")
         if self.report.threads > 1 and not self.report.in_pieces:
             threads = f"1 thread, products up to {self.report.threads}"
+        elif self.report.turns > 1:
+            threads += f", each on {self.report.turns} pieces of the batch in turn"
         sizes = "".join(f", {name} = {size}" for name, size in self.report.sizes.items())
         most = f"{self.number(call.low)} to {self.time(call.high)}"
         return [
@@ -106,7 +108,8 @@ class _Page:
         nodes = f"{self.time(total.seconds)} in {_count(report.ran.steps, 'node')}"
         if report.in_pieces:
             rest = self.time(max(0.0, report.run.median - total.seconds))
-            gain = f"{report.threads} threads are {report.run.median / report.call.median:.2f} times as fast"
+            how = "pieces" if report.turns > 1 else f"{report.threads} threads"
+            gain = f"{how} are {report.run.median / report.call.median:.2f} times as fast"
             return f"one by one, in 1 thread: {nodes}, {rest} between them; {gain}"
         rest = self.time(max(0.0, report.call.median - total.seconds))
         outside = "checks, noise, results handed over, the interpreter"

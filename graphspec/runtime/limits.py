@@ -55,10 +55,13 @@ class Limits:
         part = math.log(count / below) / math.log(above / below)
         return self.copies[below] * (1 - part) + self.copies[above] * part
 
-    def least(self, cost: Cost) -> tuple[float, Kind]:
-        """The seconds that the machine needs at least for what costs so much, and what limits it."""
+    def least(self, cost: Cost, turns: int = 1) -> tuple[float, Kind]:
+        """The seconds that the machine needs at least for what costs so much, and what limits it.
+
+        In turns a part of the bytes is read and written at a time, which may fit into a cache.
+        """
         of_products = cost.flops / self.products[cost.dtype] if cost.flops else 0.0
-        of_memory = cost.bytes / self.copy_rate(cost.bytes) if cost.bytes else 0.0
+        of_memory = cost.bytes / self.copy_rate(cost.bytes // turns) if cost.bytes else 0.0
         return (of_products, "products") if of_products > of_memory else (of_memory, "memory")
 
 

@@ -118,6 +118,25 @@ def test_what_was_left_out_is_said() -> None:
     assert not plain["in_pieces"]
 
 
+@pytest.mark.needs_optimisation("threads", "turns")
+def test_of_a_large_batch_the_turns_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHSPEC_THREADS", "2")
+    spec = tmp_path / "large.gspec"
+    spec.write_text(
+        "gspec 1\ndim N = 100000\ninput x: f32[N, 32] ~ normal()\n"
+        "loss s = x -> linear(32) as a -> tanh -> linear(32) as b -> tanh -> sum\n"
+    )
+    arguments = (spec, "--wrt", "@params", "--repeat", 3)
+    found = result(*arguments)
+    assert found["turns"] > 1
+    assert found["ran"]["arena"] < found["written"]["arena"] / 4
+    assert f"each on {found['turns']} pieces of the batch in turn" in " ".join(
+        bench(*arguments).stdout.split()
+    )
+    assert "; pieces are " in bench(*arguments).stdout
+    assert result(LENET, "--wrt", "conv1.weight", *SMALL)["turns"] == 1
+
+
 @pytest.mark.usefixtures("on_numpy_alone")
 @pytest.mark.parametrize("sort", SORTS)
 def test_rows_are_sorted_and_those_left_over_are_one(sort: str) -> None:

@@ -121,6 +121,8 @@ def test_a_step_is_limited_by_its_products_or_by_memory():
     assert LIMITS.least(Cost(10**6, 100, DType.F32)) == (1e-3, "products")
     assert LIMITS.least(Cost(0, 10**6, DType.F64)) == (1e-3, "memory")
     assert LIMITS.least(Cost(0, 0, DType.F32)) == (0.0, "memory")
+    # in turns, of 1 kB each, what is read and written is in a cache
+    assert LIMITS.least(Cost(0, 1 << 14, DType.F64), turns=16) == (2**14 / 4e9, "memory")
 
 
 @pytest.mark.parametrize(("threads", "in_pieces"), [(1, False), (2, True)])

@@ -11,6 +11,7 @@ import graphspec.ops  # noqa: F401  (fills the registry)
 from graphspec import testing
 from graphspec.ir import FUNCTIONS, OPS, DType, Op, Sample, reachable
 from graphspec.ops.contraction import ProductInOrder
+from graphspec.ops.convolution import ConvolutionEpilogue, ConvolutionInputAdjoint
 from graphspec.runtime.kernels import KERNELS, find_kernel
 
 #: made by the compiler itself, without samples of their own
@@ -110,10 +111,19 @@ def test_a_box_of_the_result_needs_what_the_op_says(sample: Sample) -> None:
 
 def test_each_kernel_belongs_to_an_op_and_each_op_finds_its_kernel() -> None:
     wanted = {op.kernel for op in OPS.values() if op.kernel}
-    assert {name for name, _ in KERNELS} == wanted | {ProductInOrder.kernel}  # which fusion makes, for numpy
+    made = {ProductInOrder.kernel, ConvolutionEpilogue.kernel}  # after differentiation, for numpy
+    assert {name for name, _ in KERNELS} == wanted | made
     for name in wanted:
         assert find_kernel(name, "numpy")
         assert find_kernel(name, "cupy")
+
+
+def test_ops_are_equal_where_all_their_attributes_are() -> None:
+    for op in (*OPS.values(), ProductInOrder, ConvolutionEpilogue):
+        assert (op.__eq__, op.__hash__, op.__repr__) == (Op.__eq__, Op.__hash__, Op.__repr__), op
+    slides = (2, 2), (0, 0), (1, 1), 1
+    assert ConvolutionInputAdjoint(*slides, (7, 7)) != ConvolutionInputAdjoint(*slides, (8, 8))
+    assert ConvolutionInputAdjoint(*slides, (7, 7)) == ConvolutionInputAdjoint(*slides, (7, 7))
 
 
 def test_check_op_finds_a_wrong_derivative() -> None:

@@ -29,7 +29,7 @@ from graphspec.ops.shape import cut_axis, fold_axes, move_axis
 from graphspec.ops.windows import check_window, window_count, windows_read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sliding(Op):
     """What the three share: how the kernel slides, and which shapes belong together."""
 
@@ -205,6 +205,33 @@ class Convolution(Sliding):
             Sample(cls((1, 1), (0, 0), (1, 1), 1), (Box((2, 3, 2, 3)), Box((4, 3, 1, 1)))),
             Sample(cls((2, 2), (0, 0), (1, 1), 1), (Box((2, 3, 4, 3)), Box((2, 3, 1, 1)))),
         )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConvolutionEpilogue(Sliding):
+    """z = the convolution of x with weight, plus bias by channel; if `is_rectified`, 0 where that is <= 0.
+
+    Shapes: x[N, C, H, W], weight[O, C/groups, KH, KW], bias[O] -> z[N, O, OH, OW].
+    Made by the compiler (`transforms.epilogues`), after differentiation.
+    """
+
+    is_rectified: bool
+
+    name = "convolution_epilogue"
+    field_names = ("stride", "padding", "dilation", "groups", "is_rectified")
+    kernel = "convolution_epilogue"
+    is_internal = True
+
+    @property
+    def convolution(self) -> Convolution:
+        """The convolution alone."""
+        return Convolution(self.stride, self.padding, self.dilation, self.groups)
+
+    def infer(self, x: TensorType, weight: TensorType, bias: TensorType) -> TensorType:
+        return self.convolved(x, weight)
+
+    def scratch(self, x: TensorType, weight: TensorType, bias: TensorType) -> tuple[TensorType, ...]:
+        return self.convolution.scratch(x, weight)
 
 
 @op

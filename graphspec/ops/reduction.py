@@ -30,7 +30,7 @@ INTEGERS = Box((2, 3), -9, 9, "int")
 BOOLEANS = Box((2, 3), kind="bool")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reduction(Op):
     """What reductions share: `axis` is sorted and counted from the front; the op's name is numpy's."""
 

@@ -49,7 +49,7 @@ def windows_read(axis: Axis, kernel: Size, stride: int, padding: int, dilation: 
     return Span(part.start * stride - padding, extent, inside=padding == 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Window(Op):
     """What ops that slide a window over x[..., H, W] share."""
 

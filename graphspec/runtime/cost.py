@@ -61,7 +61,7 @@ def flops(op: Op, operands: Sequence[TensorType], result: TensorType) -> int:
     if op.name in PRODUCTS:
         return 2 * _size(result) * _number(operands[0].shape[-1])
     match op.name:
-        case "convolution":
+        case "convolution" | "convolution_epilogue":
             return 2 * _size(result) * _size(operands[1]) // max(1, _number(operands[1].shape[0]))
         case "convolution_input_adjoint":
             return 2 * _size(operands[0]) * _size(operands[1]) // max(1, _number(operands[1].shape[0]))

@@ -16,6 +16,7 @@ from graphspec.runtime.loops import accepts
 from graphspec.runtime.means import Means
 from graphspec.runtime.plan import Stages, nbytes
 from graphspec.transforms.changed import Changed
+from graphspec.transforms.epilogues import epilogues
 from graphspec.transforms.fuse import Style, fuse
 from graphspec.transforms.order_products import order_products
 from graphspec.transforms.recompute import recompute
@@ -63,6 +64,10 @@ def fused(
     """
     if chained:
         return _changed(graph, env, stages, partial(fuse, style=STEPS))
+    if means.epilogues and means.fast:
+        from graphspec.runtime.kernels.fast.convolution import has_epilogue
+
+        graph, stages = _changed(graph, env, stages, partial(epilogues, accepts=has_epilogue))
     if means.order_products:
         graph, stages = _changed(graph, env, stages, order_products)
     for style in (LOOPS, BLOCKS) if means.fast else (BLOCKS,):

@@ -14,6 +14,8 @@ class Means:
     fuse: bool = False
     #: what is held while the most memory is taken is made a second time (`transforms.recompute`)
     recompute: bool = False
+    #: bias and relu are done where a convolution stores its result (`transforms.epilogues`)
+    epilogues: bool = False
     #: products write their results in the order in which they are needed (`transforms.order_products`)
     order_products: bool = True
     #: a result takes the memory of an operand that nothing needs any more (`Op.in_place`)

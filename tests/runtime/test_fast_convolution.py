@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphspec.ir import OPS, DType, TensorType
+from graphspec.ops.convolution import ConvolutionEpilogue
 from graphspec.runtime.fast import load_kernels
 from graphspec.runtime.kernels import find_kernel, find_scratch, plain_kernel
 
@@ -23,7 +24,8 @@ def compute(name, out_shape, inputs, attributes, *, fast):
     """What a kernel computes, into storage that holds rubbish."""
     dtype = inputs[0].dtype
     types = [TensorType(DTYPES[f"f{dtype.itemsize}"], a.shape) for a in inputs]
-    op = OPS[name](**attributes)
+    op = (OPS[name] if isinstance(name, str) else name)(**attributes)
+    name = op.kernel
     scratch = [np.full(t.shape, np.nan, dtype) for t in find_scratch(op, types, fast=fast)]
     out = np.full(out_shape, np.nan, dtype)
     find = find_kernel(name, "numpy", fast=True) if fast else plain_kernel(name)
@@ -59,6 +61,27 @@ def check(
         plain = compute(name, shape, [a.astype("f8") for a in inputs], attributes, fast=False)
         scale = np.abs(plain[np.isfinite(plain)]).max(initial=1)
         np.testing.assert_allclose(found, plain, rtol=0, atol=tolerance * scale, err_msg=name)
+
+
+@pytest.mark.parametrize("is_rectified", [False, True])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("channels", [2, 16, 19])  # as a slide, and in tiles
+def test_bias_and_relu_where_the_result_is_stored(channels, dtype, is_rectified):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, channels, 18, 33)).astype(dtype)
+    weight = rng.standard_normal((20, channels, 3, 3)).astype(dtype)
+    bias = rng.standard_normal(20).astype(dtype)
+    bias[:3] = -0.0, np.nan, -np.inf
+    weight[0] = 0  # the sum is -0.0 or 0.0, which the relu takes
+    attributes = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    y = compute("convolution", (3, 20, 18, 33), (x, weight), attributes, fast=True) + bias[:, None, None]
+    expected = np.where(y <= 0, np.zeros((), dtype), y) if is_rectified else y
+    attributes["is_rectified"] = is_rectified
+    found = compute(ConvolutionEpilogue, y.shape, (x, weight, bias), attributes, fast=True)
+    np.testing.assert_array_equal(found, expected)
+    assert not (is_rectified and np.signbit(found[:, 0]).any())
+    plain = compute(ConvolutionEpilogue, y.shape, (x, weight, bias), attributes, fast=False)
+    np.testing.assert_allclose(found, plain, rtol=0, atol=5e-4)
 
 
 few = st.tuples(st.integers(1, 3), st.integers(1, 3))

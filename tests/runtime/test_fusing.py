@@ -195,3 +195,31 @@ def test_the_program_as_compiled_fuses_and_unoptimised_does_not():
         for s in compiler.assemble(graph, big, "numpy", means=Means(fuse=True)).plan.steps
     )
     assert not any(isinstance(s.op, Fused) for s in compiler.assemble(graph, big, "numpy").plan.steps)
+
+
+@pytest.mark.needs_optimisation("epilogues", "fuse", "fast")
+@pytest.mark.usefixtures("fast")
+@pytest.mark.parametrize("wrt", ["@params", "x"])
+def test_an_epilogue_holds_no_more_and_gives_the_same(wrt):
+    text = """gspec 1
+dim N = 3
+input x: f32[N, 16, 16, 16] ~ normal()
+h = x -> conv2d(16, kernel_size=3, padding=1) as c1 -> relu -> conv2d(16, kernel_size=3, padding=1) as c2
+y = h -> relu -> conv2d(17, kernel_size=3, padding=1) as c3
+loss s = sum(relu(y) ** 2) + sum(y)
+"""
+    found, arenas = [], []
+    for without in (["epilogues", "threads"], ["threads"], []):
+        model = gs.loads(text, without=without)
+        inputs = model.draw(seed=0)
+        params = model.init(seed=1, inputs=inputs)
+        _, grads, _ = model.compile(wrt)(params, inputs)
+        (program,) = [p for p in model._engine._programs.values() if p.means.fast]
+        ops = [step.op for step in program.plan.steps if step.op.name == "convolution_epilogue"]
+        assert [op.is_rectified for op in ops] == ([] if "epilogues" in without else [True, True, False])
+        found.append(grads)
+        arenas.append(program.plan.arena_bytes)
+    assert arenas[1] <= arenas[0]
+    for grads in found[1:]:
+        for name, array in found[0].items():
+            np.testing.assert_allclose(grads[name], array, rtol=1e-5, atol=1e-5 * np.abs(array).max())

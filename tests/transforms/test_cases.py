@@ -20,6 +20,7 @@ from graphspec.ir import Graph, Literal, Node, Value, evaluate, verify
 from graphspec.ops.fused import Fused
 from graphspec.ops.reduction import Max, Min, Sum
 from graphspec.requests import Request
+from graphspec.transforms.epilogues import epilogues
 from graphspec.transforms.fuse import Style, fuse
 from graphspec.transforms.order_products import order_products
 from graphspec.transforms.pool_first import pool_first
@@ -39,6 +40,7 @@ def _accepts(op: Any, operands: Any, result: Any) -> bool:
 
 LOOPS = Style(_accepts, is_compiled=True)
 PASSES: dict[str, Callable[[Graph], Graph]] = {
+    "epilogues": lambda graph: epilogues(graph, SIZES, {}, lambda *_: True).graph,
     "fuse": lambda graph: fuse(straighten(graph), SIZES, {}, LOOPS).graph,
     "order_products": lambda graph: order_products(graph, SIZES, {}).graph,
     "pool_first": pool_first,

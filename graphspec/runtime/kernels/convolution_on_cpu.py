@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from graphspec.ops.portions import Geometry, Pair, forward_work, geometry, weight_work
 from graphspec.runtime.kernels import convolution as common
 from graphspec.runtime.kernels.flat import flat_convolution, flat_weight_adjoint
@@ -29,6 +31,32 @@ def convolution(
         common.convolution(xp, out, x, weight, columns, stride, padding, dilation, groups)
     else:
         _convolve(out, x, weight, columns, sizes)
+
+
+@kernel("convolution_epilogue", "numpy")
+def convolution_epilogue(
+    xp: Any,
+    out: Any,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    columns: Any,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    is_rectified: bool,
+) -> None:
+    """out = the convolution of x with weight, plus bias, with 0 where it is negative if `is_rectified`."""
+    convolution(xp, out, x, weight, columns, stride, padding, dilation, groups)
+    add_bias(out, bias, is_rectified)
+
+
+def add_bias(y: Any, bias: Any, is_rectified: bool) -> None:
+    """y += bias by channel; and 0 where that is not positive, if `is_rectified`."""
+    np.add(y, bias[:, None, None], out=y)
+    if is_rectified:
+        np.copyto(y, 0, where=y <= 0)
 
 
 @kernel("convolution_input_adjoint", "numpy")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+from math import inf
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from graphspec.ir import TensorType
 from graphspec.ops.convolution import (
     Convolution,
+    ConvolutionEpilogue,
     ConvolutionInputAdjoint,
     ConvolutionWeightAdjoint,
     numbers,
@@ -25,14 +30,20 @@ from graphspec.runtime.kernels.storage import carve, elements
 
 #: places of an image up to which there are few of them
 FEW = 16
+#: the smallest number above 0, in single precision: what is less is not positive
+SMALLEST = 2.0**-149
 #: how the window slides: stride, padding, dilation, groups
 Slides: TypeAlias = tuple[Pair, Pair, Pair, int]
 
 
 def _forward(x: Shape, y: Shape, window: Pair, slides: Slides, itemsize: int) -> Tiles | Slide:
     """How y, the convolution of x, is computed."""
-    found = tiles(x, y, slides[1], False) if _is_in_tiles(window, slides, itemsize) else None
-    return found or forward_slide(x, y, window, *slides)
+    return _tiles(x, y, window, slides, itemsize) or forward_slide(x, y, window, *slides)
+
+
+def _tiles(x: Shape, y: Shape, window: Pair, slides: Slides, itemsize: int) -> Tiles | None:
+    """The tiles in which y is computed, if it is."""
+    return tiles(x, y, slides[1], False) if _is_in_tiles(window, slides, itemsize) else None
 
 
 def _backward(x: Shape, y: Shape, window: Pair, slides: Slides, itemsize: int) -> Tiles | Slide:
@@ -72,6 +83,18 @@ def _forward_scratch(op: Convolution, x: TensorType, weight: TensorType) -> tupl
     return (_storage(x, _forward(*shapes, op.slides, x.dtype.itemsize)),)
 
 
+def _epilogue_scratch(
+    op: ConvolutionEpilogue, x: TensorType, weight: TensorType, bias: TensorType
+) -> tuple[TensorType, ...]:
+    return _forward_scratch(op.convolution, x, weight)
+
+
+def has_epilogue(op: Convolution, x: TensorType, weight: TensorType) -> bool:
+    """Whether more is done to the result of a convolution of these sizes where it is stored."""
+    shapes = numbers(x), numbers(op.convolved(x, weight)), numbers(weight)[2:]
+    return is_compiled(x) and _tiles(*shapes, op.slides, x.dtype.itemsize) is not None
+
+
 def _backward_scratch(
     op: ConvolutionInputAdjoint, g: TensorType, weight: TensorType
 ) -> tuple[TensorType, ...]:
@@ -107,6 +130,32 @@ def convolution(
         _convolve(out, x, weight, storage, made)
     else:
         common.convolution(xp, out, x, weight, storage, *slides)
+
+
+@kernel("convolution_epilogue", "fast", scratch=_epilogue_scratch)
+def convolution_epilogue(
+    xp: Any,
+    out: Any,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    storage: Any,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    is_rectified: bool,
+) -> None:
+    """out = the convolution of x with weight, plus bias, with 0 where that is negative if `is_rectified`."""
+    slides = stride, padding, dilation, groups
+    made = _tiles(x.shape, out.shape, weight.shape[2:], slides, x.itemsize) if is_compiled_for(x) else None
+    if made is None:
+        convolution(xp, out, x, weight, storage, *slides)
+        common.add_bias(out, bias, is_rectified)
+    else:
+        arrays = [*_flat(written(out), x, weight), *carve(storage, *made.shapes)]
+        limit = SMALLEST if is_rectified else -inf
+        tiled_convolution(*arrays, *made.tables, plain(bias), limit, made.sizes)
 
 
 @kernel("convolution_input_adjoint", "fast", scratch=_backward_scratch)
@@ -161,9 +210,15 @@ def convolution_weight_adjoint(
 def _convolve(out: Any, x: Any, weight: Any, storage: Any, made: Tiles | Slide) -> None:
     arrays = [*_flat(written(out), x, weight), *carve(storage, *made.shapes)]
     if isinstance(made, Tiles):
-        tiled_convolution(*arrays, *made.tables, made.sizes)
+        tiled_convolution(*arrays, *made.tables, _nothing(made.sizes.rows), -inf, made.sizes)
     else:
         slide(*arrays, made.offsets, made.elements, made.phases, made.sizes, made.is_plain)
+
+
+@cache
+def _nothing(count: int) -> Any:
+    """A bias that changes nothing: x + -0.0 is x, for x = -0.0 too."""
+    return np.full(count, -0.0, np.float32)
 
 
 def _flat(*arrays: Any) -> list[Any]:

@@ -20,6 +20,7 @@ from graphspec.runtime.kernels.fast.tiling import Sizes
 from graphspec.runtime.kernels.fast.vectors import (
     add,
     evens,
+    filled,
     fma,
     load,
     odds,
@@ -28,6 +29,7 @@ from graphspec.runtime.kernels.fast.vectors import (
     store,
     store_first,
     subtract,
+    where_less,
     woven_high,
     woven_low,
     zeros_like,
@@ -48,9 +50,11 @@ def tiled_convolution(
     starts: Any,
     places: Any,
     targets: Any,
+    bias: Any,
+    limit: float,
     sizes: Sizes,
 ) -> None:
-    """out = the convolution of x with weight."""
+    """out = the convolution of x with weight, plus bias by channel, and 0 where that is less than a limit."""
     plane = sizes.height * sizes.width
     _weight_points(pointer(packed), pointer(weight), pointer(spare), sizes)
     for i in range(lines.size):
@@ -66,7 +70,10 @@ def tiled_convolution(
             image_points(pointer(image), channel, pointer(lines), pointer(starts), pointer(spare), sizes)
         _multiply(pointer(result), pointer(packed), pointer(image), pointer(offsets), sizes)
         for row in range(sizes.rows):
-            _interpolate(pointer(out), row, q, pointer(result), pointer(targets), pointer(spare), sizes)
+            after = bias[row], limit
+            _interpolate(
+                pointer(out), row, q, pointer(result), pointer(targets), pointer(spare), after, sizes
+            )
 
 
 @inlined
@@ -229,8 +236,10 @@ def _made(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any) -> Any:
 
 
 @inlined
-def _interpolate(out: Any, row: int, q: int, result: Any, targets: Any, spare: Any, sizes: Any) -> None:
-    """out[4 rows, columns] = A m A', of all tiles of a portion."""
+def _interpolate(
+    out: Any, row: int, q: int, result: Any, targets: Any, spare: Any, after: Any, sizes: Any
+) -> None:
+    """out[4 rows, columns] = A m A', of all tiles of a portion, and what is done after that."""
     step, plane = sizes.result_step, row * sizes.out_height * sizes.out_width
     for tile in range(0, sizes.tiles, LANES):
         for k in range(6):
@@ -246,16 +255,18 @@ def _interpolate(out: Any, row: int, q: int, result: Any, targets: Any, spare: A
             y0, y1, y2, y3 = _made(*load_six(spare, 96 * r, LANES))
             a, b, c, d = woven_low(y0, y2), woven_low(y1, y3), woven_high(y0, y2), woven_high(y1, y3)
             to = plane + r * sizes.out_width
-            _put(out, to, r, targets, table, woven_low(a, b))
-            _put(out, to, r, targets, table + 3, woven_high(a, b))
-            _put(out, to, r, targets, table + 6, woven_low(c, d))
-            _put(out, to, r, targets, table + 9, woven_high(c, d))
+            _put(out, to, r, targets, table, woven_low(a, b), after)
+            _put(out, to, r, targets, table + 3, woven_high(a, b), after)
+            _put(out, to, r, targets, table + 6, woven_low(c, d), after)
+            _put(out, to, r, targets, table + 9, woven_high(c, d), after)
 
 
 @inlined
-def _put(out: Any, at: int, r: int, targets: Any, k: int, vector: Any) -> None:
+def _put(out: Any, at: int, r: int, targets: Any, k: int, vector: Any, after: Any) -> None:
     """A row of four tiles, as far as it is within the result."""
     if r < targets[k + 1]:
+        vector = add(vector, filled(after[0], vector))
+        vector = where_less(vector, filled(after[1], vector), zeros_like(out), vector)
         if targets[k + 2] == LANES:
             store(out, at + targets[k], vector)
         else:

@@ -204,6 +204,16 @@ def scale(typing: Any, factor: Any, vector: Any) -> Any:
 
 
 @intrinsic
+def filled(typing: Any, number: Any, vector: Any) -> Any:
+    """A number in every lane, of a vector like another."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _factor(context, builder, number, args[0], vector)
+
+    return vector(number, vector), generate
+
+
+@intrinsic
 def total_of(typing: Any, vector: Any) -> Any:
     """The sum of the elements of a vector."""
 

@@ -393,6 +393,8 @@ class _Fuser:
             members.append(Member(node.op, tuple(place[v] for v in node.inputs), name, origin))
             place[node.values[0]] = len(operands) + len(members) - 1
         nodes = [n for n in group.nodes if self.of_group[n] is group and n.values[0] in leaving]
+        if not nodes:
+            return  # all that needed it works it out again
         results = [place[n.values[0]] - len(operands) for n in nodes]
         inner = group.inner if group.inner is not None else _default_rows(group)
         op = Fused(tuple(members), tuple(results), group.domain, inner, self.style.is_compiled)

@@ -178,6 +178,16 @@ def test_a_softmax_is_one_group():
     assert names == ["fused"]
 
 
+def test_a_group_whose_values_are_all_worked_out_again_is_gone():
+    graph = straighten(compiler.simplify(gs.loads(f"{HEAD}output y = exp(x * v) - v\n").graph, check=True))
+    stages = {node: int(node.op.name != "mul") for node in graph.nodes}
+    everything = Style(lambda op, operands, result: True, is_compiled=True)
+    fused = fuse(graph, {"N": 5}, stages, everything).graph
+    verify(fused)
+    (made,) = [node.op for node in fused.nodes if isinstance(node.op, Fused)]
+    assert [member.op.name for member in made.members] == ["mul", "exp", "sub"]
+
+
 def test_a_group_never_waits_for_its_own_result():
     text = "gspec 1\ninput x: f32[6, 6] ~ normal()\nh = exp(x)\nloss s = sum(h * (h @ h))\n"
     _, graph, env, arrays = programs(text)

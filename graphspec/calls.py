@@ -12,7 +12,7 @@ from graphspec.diagnostics.catalogue import requests as say
 from graphspec.diagnostics.catalogue.batching import needless_batch
 from graphspec.engine import Engine
 from graphspec.requests import Request, find_objectives
-from graphspec.step import Form, Ready
+from graphspec.step import Form, Ready, is_as_given
 
 
 class Calls:
@@ -109,8 +109,7 @@ class Calls:
         given = {**self.arrays(request, params, inputs), **extra}
         where = backend or backend_of(given)
         prepared = self._engine.prepare(request, given, seed=seed, backend=where, often=True)
-        own = {**params, **inputs}
-        as_given = all(own.get(name) is array for name, array in prepared.arrays.items())
+        as_given = is_as_given(prepared.arrays, params, inputs)
         return Ready(prepared.derived, prepared.program, prepared.arrays, as_given)
 
     def arrays(

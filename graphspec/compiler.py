@@ -180,9 +180,9 @@ def assemble(
         graph = optimise(graph, check, (unpack, simplify_graph, straighten))
     program = Program(graph, sizes, backend, means=means, check=check, is_limited=False)
     if threads_from < math.inf:
-        from graphspec.runtime.worth import use_threads
+        from graphspec.runtime.worth import use_pieces
 
-        use_threads(program, threads_from)
+        use_pieces(program, threads_from)
     program.check_memory()
     return program
 

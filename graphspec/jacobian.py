@@ -71,10 +71,8 @@ class Passes:
         """The Jacobian at these arrays, which have been checked."""
         from graphspec.runtime.jacobians import assemble
 
-        used = {name: arrays[name] for name in self.block.inputs if name != PLACES}
-
         def passes(places: Array) -> Array:
-            return self.program(len(places))({**used, PLACES: places})[BLOCK]
+            return self.program(len(places))({**arrays, PLACES: places})[BLOCK]
 
         dtype = self.block.y.dtype.array_name
         matrix = assemble(self.structure, passes, self.chunk, dtype, self.backend)

@@ -142,11 +142,17 @@ class CompiledJacobian:
         where = self._backend or backend_of(given)
         bound = self._engine.bind(request, given, seed=seed, backend=where)
         passes = prepare(self._engine, self._asked, bound, where, often=True)
-        own = {**params, **inputs}
-        as_given = all(own.get(name) is array for name, array in bound.arrays.items())
-        if key is not None and as_given and len(self._known) < LIMIT:
+        if key is not None and is_as_given(bound.arrays, params, inputs) and len(self._known) < LIMIT:
             self._known[key] = passes
         return passes(bound.arrays)
+
+
+def is_as_given(
+    arrays: Mapping[str, Array], params: Mapping[str, Array], inputs: Mapping[str, Array]
+) -> bool:
+    """Whether arrays are those that a caller gave: nothing was cast, read or drawn."""
+    own = {**params, **inputs}
+    return all(own.get(name) is array for name, array in arrays.items())
 
 
 def _filled(answer: Any, found: Mapping[str, Array]) -> Any:

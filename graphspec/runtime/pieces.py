@@ -178,35 +178,37 @@ class _Cutter:
             self.part[node] = _Part(axis, operands, max(stages, default=0))
 
     def save_stages(self, cost: Mapping[Node, float], a_stage: float, all_stages: float) -> None:
-        """Do once what would only end a stage and costs less than that."""
+        """Do once what would only end the first stage, again and again, and what would end all of them."""
+
+        def is_little(nodes: frozenset[Node], most: float) -> bool:
+            return sum(cost[node] for node in nodes) < most
+
         once: frozenset[Node] = frozenset()
-        stage = 0
-        while self.part and stage < self.count - 1:
-            before = self.leading_to(stage)
-            if sum(cost[node] for node in before) < a_stage:
-                once |= before
-                self.classify(once)
-            else:
-                stage += 1
-        before = once.union(*map(self.leading_to, range(stage)))
-        if stage and sum(cost[node] for node in before) < all_stages:
-            self.classify(before)
+        while self.part and self.count > 1:
+            before = self.leading_to(1)
+            if not is_little(before, a_stage):
+                before = self.leading_to(self.count - 1)
+                if is_little(before, all_stages):
+                    self.classify(once | before)
+                return
+            once |= before
+            self.classify(once)
 
     @property
     def count(self) -> int:
         """How many stages the pieces have."""
         return 1 + max(part.stage for part in self.part.values())
 
-    def leading_to(self, stage: int) -> frozenset[Node]:
-        """The nodes done in pieces from which something is made, for the whole batch, that a later stage
-        looks at.
+    def leading_to(self, until: int) -> frozenset[Node]:
+        """The nodes done in pieces from which something is made, for the whole batch and before a stage, that
+        the pieces look at.
         """
-        later = reachable([v for node, part in self.part.items() if part.stage > stage for v in node.inputs])
+        later = reachable([v for node, part in self.part.items() if part.stage > 0 for v in node.inputs])
         ends = [
             node.values[0]
             for node in later
-            if self.ready.get(node) == stage + 1
-            or (node in self.part and self.part[node].axis is None and self.part[node].stage == stage)
+            if 0 < self.ready.get(node, 0) <= until
+            or (node in self.part and self.part[node].axis is None and self.part[node].stage < until)
         ]
         return frozenset(node for node in reachable(ends) if node in self.part)
 

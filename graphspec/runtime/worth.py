@@ -26,7 +26,7 @@ COST = 0.1
 STEP = 2e-6
 
 
-def use_threads(program: Program, threshold: float, threads: int | None = None) -> None:
+def use_pieces(program: Program, threshold: float, threads: int | None = None) -> None:
     """Let a program that takes longer than a threshold, in seconds, work on pieces if that saves time.
 
     Several threads work on them, by default as many as the BLAS has, each on one or in turns on some.
@@ -85,19 +85,19 @@ def count_turns(plan: Plan, symbol: str, threads: int, seconds: float) -> int:
     """
     if plan.arena_bytes < BEYOND:
         return 1
-    cut = whole = calls = 0
+    of_batch = whole = calls = 0
     for step in plan.steps:
         if step.op.is_view:
             continue
         calls += 1
         for value in (*step.node.inputs, *step.node.values):
             if symbol in value.type.symbols:
-                cut += nbytes(plan.types[value])
+                of_batch += nbytes(plan.types[value])
             else:
                 whole += nbytes(plan.types[value])
     most = [
         plan.arena_bytes // (threads * CACHE),
-        int(COST * cut / max(1, whole)) // threads,
+        int(COST * of_batch / max(1, whole)) // threads,
         int(COST * seconds / (calls * STEP)) // threads,
         plan.env[symbol] // threads,
     ]

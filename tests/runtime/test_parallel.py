@@ -19,7 +19,7 @@ from graphspec.runtime.pieces import cut, find_symbols
 from graphspec.runtime.plan import plan
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import blas_in_one_thread, count_threads, run_together
-from graphspec.runtime.worth import count_turns, find_pieces, is_worth_it, use_threads
+from graphspec.runtime.worth import count_turns, find_pieces, is_worth_it, use_pieces
 from graphspec.transforms.recompute import recompute
 from graphspec.transforms.straighten import straighten
 from tests.runtime.loops_in_python import run_in_python
@@ -316,10 +316,10 @@ def test_a_mistake_in_a_piece_is_shown_where_it_was_made():
 def test_threads_are_used_where_there_is_much_to_do(monkeypatch):
     monkeypatch.setenv("GRAPHSPEC_THREADS", "2")
     program, _ = whole_program(MLP)
-    use_threads(program, threshold=1.0)
+    use_pieces(program, threshold=1.0)
     assert program.parallel is None
     monkeypatch.setattr(worth, "STAGE", 0.0)
-    use_threads(program, threshold=0.0)
+    use_pieces(program, threshold=0.0)
     assert program.parallel is not None
 
 

@@ -21,7 +21,7 @@ from graphspec.runtime.plan import plan
 from graphspec.runtime.program import Program
 from graphspec.runtime.threads import count_blas_threads
 from graphspec.runtime.timing import time_program
-from graphspec.runtime.worth import use_threads
+from graphspec.runtime.worth import use_pieces
 
 _spec = spec_from_file_location("graphs", Path(__file__).with_name("graphs.py"))
 graphs = module_from_spec(_spec)
@@ -84,10 +84,10 @@ def test_the_steps_of_a_program_are_timed():
     assert found.call.low <= found.call.median <= found.call.high
 
 
-def test_calls_may_use_threads_but_steps_are_timed_in_one(monkeypatch):
+def test_calls_may_use_pieces_but_steps_are_timed_in_one(monkeypatch):
     monkeypatch.setattr(worth, "STAGE", 0.0)
     program = sums_of_rows()
-    use_threads(program, 0.0, threads=2)
+    use_pieces(program, 0.0, threads=2)
     assert program.parallel is not None
     found = time_program(program, lambda: program(X), X, seconds=0.01)
     assert (found.threads, found.in_pieces) == (2, True)

@@ -35,20 +35,10 @@ def convolution(
 
 @kernel("convolution_epilogue", "numpy")
 def convolution_epilogue(
-    xp: Any,
-    out: Any,
-    x: Any,
-    weight: Any,
-    bias: Any,
-    columns: Any,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-    is_rectified: bool,
+    xp: Any, out: Any, x: Any, weight: Any, bias: Any, columns: Any, *, is_rectified: bool, **slides: Any
 ) -> None:
     """out = the convolution of x with weight, plus bias, with 0 where it is negative if `is_rectified`."""
-    convolution(xp, out, x, weight, columns, stride, padding, dilation, groups)
+    convolution(xp, out, x, weight, columns, **slides)
     add_bias(out, bias, is_rectified)
 
 

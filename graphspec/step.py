@@ -95,7 +95,7 @@ class Step:
                 self._latest = self._known[key]
                 answer = self._latest(params, inputs)
             if answer is not None:
-                return answer  # type: ignore[no-any-return]
+                return answer  # type: ignore[no-any-return]  # as the request has it
         weights = self._weigh(self._of, cotangent)
         extra = {cotangent_of(name): array for name, array in weights.items()}
         with collector_at_rest():
@@ -106,7 +106,7 @@ class Step:
             from graphspec.runtime.shortcut import make_shortcut
 
             self._latest = self._known[key] = make_shortcut(ready.program, params, inputs, answer)
-        return _filled(answer, found)  # type: ignore[no-any-return]
+        return _filled(answer, found)  # type: ignore[no-any-return]  # as the request has it
 
     def _answer(self, derived: Derived) -> tuple[Any, Any, Any]:
         """What a call gives, with names of the program's outputs for arrays."""

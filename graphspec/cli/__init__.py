@@ -59,7 +59,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
-    except Exception:
+    except Exception:  # whatever is no diagnostic is our bug
         traceback.print_exc()
         sys.stderr.write("a bug in graphspec, not in your spec: please report it with the lines above\n")
         sys.exit(BUG)

@@ -206,5 +206,5 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         command(**given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    run.__signature__ = inspect.Signature([p.replace(kind=keyword) for p in flat])  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature([p.replace(kind=keyword) for p in flat])  # type: ignore[attr-defined]  # typer reads it
     return run

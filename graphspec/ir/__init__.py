@@ -21,6 +21,7 @@ from graphspec.ir.op import (
     op,
     operand,
     place,
+    primitive,
     with_inputs,
 )
 from graphspec.ir.regions import Demand, Need, Position, Region, Rows, Span, box_shape
@@ -75,6 +76,7 @@ __all__ = [
     "op",
     "operand",
     "place",
+    "primitive",
     "reachable",
     "rebuild",
     "relation",

@@ -477,6 +477,11 @@ def broadcast_alignment(y: TensorType, *inputs: TensorType) -> Alignment:
     )
 
 
+def primitive(name: str, *attributes: Any) -> Op:
+    """The primitive of a name, with attributes in the order of its fields."""
+    return OPS[name](*attributes)
+
+
 def _aligned(inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> list[Value]:
     """Operands of one rank, but for scalars: axes of size 1 are put in front, behind the new axis."""
     ranks = [len(x.shape) - has_axis for x, has_axis in zip(inputs, batched, strict=True)]
@@ -485,7 +490,7 @@ def _aligned(inputs: tuple[Value, ...], batched: tuple[bool, ...]) -> list[Value
     for x, own, has_axis in zip(inputs, ranks, batched, strict=True):
         lead = x.shape[:1] if has_axis else (1,) * (rank > 0 and own > 0)
         shape = (*lead, *(1,) * (rank - own), *x.shape[has_axis:]) if lead else x.shape
-        made.append(x if shape == x.shape else apply(OPS["reshape"](shape), x))  # type: ignore[call-arg]
+        made.append(x if shape == x.shape else apply(primitive("reshape", shape), x))
     return made
 
 

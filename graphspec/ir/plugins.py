@@ -95,7 +95,7 @@ def _without_batching_rule(self: Op, *arguments: Any) -> Value:
     raise failure(NotImplementedError(reason), self.name, self.plugin, PARTS["batch"], reason=reason)
 
 
-_without_batching_rule.is_missing = True  # type: ignore[attr-defined]
+_without_batching_rule.is_missing = True  # type: ignore[attr-defined]  # a mark on a function
 
 
 def _is_same(known: type[Op], cls: type[Op]) -> bool:
@@ -130,7 +130,7 @@ def _guarded(function: Callable[..., Any], part: str) -> Callable[..., Any]:
             result = function(self, *arguments, **named)
         except GraphSpecError:
             raise
-        except Exception as error:
+        except Exception as error:  # foreign code may raise anything
             if isinstance(error, TypeRuleError) and part in _REFUSING:
                 raise
             raise failure(error, self.name, self.plugin, part) from error
@@ -139,7 +139,7 @@ def _guarded(function: Callable[..., Any], part: str) -> Callable[..., Any]:
             raise failure(TypeError(wrong), self.name, self.plugin, part, reason=wrong)
         return result
 
-    guarded.is_guarded = True  # type: ignore[attr-defined]
+    guarded.is_guarded = True  # type: ignore[attr-defined]  # a mark on a function
     return guarded
 
 

@@ -298,7 +298,7 @@ def _match(
     for written, size in pairs:
         assert not isinstance(written, ast.Ellipsis)
         if expressions.binds_size(written, inner):
-            inner.names[written.path.text] = size  # type: ignore[union-attr]
+            inner.names[written.path.text] = size  # type: ignore[union-attr]  # what binds is a path
             continue
         expected = expressions.read_size(written, inner)
         if not calls.sizes_agree(expected, size, given.span, frame):

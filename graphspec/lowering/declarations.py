@@ -11,7 +11,7 @@ from graphspec.diagnostics import Diagnostic
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
 from graphspec.diagnostics.catalogue import types as say_types
-from graphspec.ir import OPS, DType, Input, TensorType, Value, apply, made_at, reachable
+from graphspec.ir import DType, Input, TensorType, Value, apply, made_at, primitive, reachable
 from graphspec.lowering import bodies, calls, expressions, reflexes
 from graphspec.lowering.context import Failed, Frame, current, fail, join
 from graphspec.lowering.module import DataFile, Declared, Draw, Given
@@ -235,4 +235,4 @@ def _given(expr: ast.Expr, type: TensorType, frame: Frame) -> Value:
                 "the initial value", str(value.type), str(type), expr.span, expr.span, frame.trace
             )
         )
-    return apply(OPS["broadcast_to"](type.shape), value)  # type: ignore[call-arg]
+    return apply(primitive("broadcast_to", type.shape), value)

@@ -25,7 +25,7 @@ from graphspec.ir import (
     literal,
     made_at,
 )
-from graphspec.ir.op import OPS
+from graphspec.ir.op import OPS, primitive
 from graphspec.ir.sizes import relation
 from graphspec.lowering import blame, calls, indexing
 from graphspec.lowering.context import POISON, Failed, Frame, LayerRef, fail
@@ -198,7 +198,7 @@ def _with_written_axes(expr: ast.Binary, left: Value, right: Value, frame: Frame
 def _of_rank(rank: int, x: Value) -> Value:
     """x with axes of size 1 in front."""
     shape = (1,) * (rank - len(x.shape)) + x.shape
-    return x if shape == x.shape else Node(OPS["reshape"](shape), (x,)).values[0]  # type: ignore[call-arg]
+    return x if shape == x.shape else Node(primitive("reshape", shape), (x,)).values[0]
 
 
 def _writes_an_axis(expr: ast.Expr) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphspec.diagnostics.catalogue import types as say
-from graphspec.ir import DType, Scalar, Size, Symbolic, TypeRuleError, Value, apply, made_at
-from graphspec.ir.op import OPS
+from graphspec.ir import DType, Scalar, Size, Symbolic, TypeRuleError, Value, apply, made_at, primitive
 from graphspec.ir.sizes import Symbol
 from graphspec.lowering import blame, expressions
 from graphspec.lowering.context import Frame, fail
@@ -119,15 +118,15 @@ def _apply(x: Value, entries: list[tuple[Any, Any]], expr: ast.Index, frame: Fra
         shape.append((stop - start + step - 1) // step)
     y = x
     if (tuple(starts), tuple(stops), tuple(steps)) != ((0,) * axis, x.shape, (1,) * axis):
-        y = apply(OPS["slice"](tuple(starts), tuple(stops), tuple(steps)), y)  # type: ignore[call-arg]
+        y = apply(primitive("slice", tuple(starts), tuple(stops), tuple(steps)), y)
     if tuple(shape) != y.shape:
-        y = apply(OPS["reshape"](tuple(shape)), y)  # type: ignore[call-arg]
+        y = apply(primitive("reshape", tuple(shape)), y)
     if not nodes:
         return y
     axes = [at for at, _ in nodes]
     if axes != list(range(axes[0], axes[0] + len(axes))):
         fail(say.index_nodes_apart(expr.span, frame.trace))
-    return apply(OPS["gather"](axes[0]), y, *(value for _, value in nodes))  # type: ignore[call-arg]
+    return apply(primitive("gather", axes[0]), y, *(value for _, value in nodes))
 
 
 def _bounds(written: ast.Slice, size: Size, frame: Frame) -> tuple[Size, Size, int]:

@@ -263,7 +263,8 @@ def _result(statement: ast.Result, frame: Frame) -> None:
         register(name, value, statement.path.span, frame)
     elif not isinstance(meaning, Value):
         publish(name, value, statement.path.span, frame)  # a static value becomes one that can be asked for
-    ctx.results[name] = Result(name, statement.kind, value, Origin(statement.span), statement.doc)  # type: ignore[arg-type]
+    kind: Any = statement.kind  # one of those of a result: the grammar has no other
+    ctx.results[name] = Result(name, kind, value, Origin(statement.span), statement.doc)
 
 
 def _apply_inits(file: ast.File, frame: Frame) -> dict[str, Declared]:

@@ -8,7 +8,7 @@ from typing import Any
 from graphspec.diagnostics import Span
 from graphspec.diagnostics.catalogue import definitions as say
 from graphspec.diagnostics.catalogue import names as say_names
-from graphspec.ir import FUNCTIONS, OPS, Value, apply, made_at
+from graphspec.ir import FUNCTIONS, Value, apply, made_at, primitive
 from graphspec.lowering import bodies, calls, expressions
 from graphspec.lowering.context import Frame, fail, join
 from graphspec.lowering.lookup import describe
@@ -27,7 +27,7 @@ def repeat(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> Value
         value = _step(stage, ((value,), span), variable, i, label, frame)
         value = expressions.expect_tensor(value, stage.span, frame)
         span = stage.span
-    return value  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]  # as it came in, or expected above
 
 
 def each(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> tuple[Any, ...]:
@@ -106,7 +106,7 @@ def _chain(body: ast.Expr, piped: Any, frame: Frame) -> Any:
         fail(say.repeat_needs_a_call(extent(body), frame.trace))
     meaning, span = piped
     for call in (first, *links):
-        result = calls.call(call, (meaning, span), frame, None)  # type: ignore[arg-type]
+        result = calls.call(call, (meaning, span), frame, None)  # type: ignore[arg-type]  # all are calls, see above
         meaning, span = result if isinstance(result, tuple) else (result,), call.span
     return result
 
@@ -129,7 +129,7 @@ def fold(expr: ast.Call, piped: Any, frame: Frame, label: str | None) -> tuple[V
         fail(say.fold_form(own, frame.trace))
     cell = _as_call(cells[0].value, frame)
     xs = expressions.expect_tensor(_value(given["each"], frame), given["each"].span, frame)
-    axis = expressions.evaluate(given["axis"].value, frame)  # type: ignore[arg-type]
+    axis = expressions.evaluate(given["axis"].value, frame)  # type: ignore[arg-type]  # given, with a value
     if not isinstance(axis, int) or not -len(xs.shape) <= axis < len(xs.shape):
         fail(say.fold_axis(describe(axis), str(xs.type), given["axis"].span, frame.trace))
     axis %= len(xs.shape)
@@ -168,8 +168,8 @@ def _at(x: Value, axis: int, place: int) -> Value:
     rank = len(x.shape)
     starts = tuple(place if a == axis else 0 for a in range(rank))
     stops = tuple(place + 1 if a == axis else x.shape[a] for a in range(rank))
-    row = apply(OPS["slice"](starts, stops, (1,) * rank), x)  # type: ignore[call-arg]
-    return apply(OPS["reshape"](x.shape[:axis] + x.shape[axis + 1 :]), row)  # type: ignore[call-arg]
+    row = apply(primitive("slice", starts, stops, (1,) * rank), x)
+    return apply(primitive("reshape", x.shape[:axis] + x.shape[axis + 1 :]), row)
 
 
 __all__ = ["Span", "each", "fold", "repeat"]

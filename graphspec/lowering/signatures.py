@@ -115,7 +115,7 @@ def of_primitive(name: str) -> Signature:
 def _inherits_make(name: str) -> bool:
     from graphspec.ir import Op
 
-    return OPS[name].make.__func__ is not Op.make.__func__  # type: ignore[attr-defined]
+    return OPS[name].make.__func__ is not Op.make.__func__  # type: ignore[attr-defined]  # methods of classes
 
 
 def _of_plain_op(name: str) -> Signature:

@@ -199,7 +199,7 @@ class Program:
         run = self._take(idle)
         try:
             return self._run_and_check(run, arrays) if self._noting else run(*arrays)
-        except Exception as error:
+        except Exception as error:  # a kernel may raise anything; it is raised again, with its place
             self._explain(error, self._node_of(error))
         finally:
             idle.append(run)
@@ -245,7 +245,7 @@ class Program:
             raise GraphSpecError(out_of_memory(self.plan.arena_bytes, self.backend.device)) from None
         try:
             run = self._bind(arena, self.backend.xp)
-        except Exception as error:
+        except Exception as error:  # a kernel may raise anything; it is raised again, with its place
             self._explain(error, self._node_of(error))
         if self.backend.name != "numpy" or self.plan.cuts:
             return run
@@ -323,7 +323,7 @@ class Played:
                     return self._steps.send(given)
                 self._steps = self._run(*map(as_plain, self._arrays), *self._placed)
                 return next(self._steps)
-        except Exception as error:
+        except Exception as error:  # as in a call
             program._explain(error, program._node_of(error))
 
     def close(self) -> None:

@@ -181,7 +181,7 @@ class Automaton:
         values = self.values[len(self.values) - size :]
         parts: list[Any]
         if rule.is_plain:
-            parts = [values[index] for index in rule.take]  # type: ignore[index]
+            parts = [values[index] for index in rule.take]  # type: ignore[index]  # plain: all are numbers
         else:
             parts = _spliced(rule, values)
         value: Any = parts

@@ -14,7 +14,7 @@ _BLANK = r"([ \t]+)"
 _DECLARED = r"(?=[ \t]*(?:[:=~\[,#\r\n]|as\b|$))"
 
 
-class GspecLexer(RegexLexer):  # type: ignore[misc]
+class GspecLexer(RegexLexer):  # type: ignore[misc]  # pygments has no types
     """Words of statements are words only where a statement starts; elsewhere they are names."""
 
     name = "graphspec"

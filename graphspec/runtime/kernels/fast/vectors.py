@@ -19,7 +19,7 @@ from numba.extending import intrinsic, models, register_model
 BYTES = 64
 
 
-class VectorType(numba.types.Type):  # type: ignore[misc]
+class VectorType(numba.types.Type):  # type: ignore[misc]  # numba has no types
     """As many elements as a cache line holds; it exists only inside compiled functions."""
 
     def __init__(self, dtype: Any) -> None:
@@ -32,7 +32,7 @@ class VectorType(numba.types.Type):  # type: ignore[misc]
 
 
 @register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba has no types
     def __init__(self, manager: Any, vector: VectorType) -> None:
         element = manager.lookup(vector.dtype).get_value_type()
         super().__init__(manager, vector, ir.VectorType(element, vector.lanes))

@@ -12,19 +12,19 @@ from weakref import WeakSet
 
 from graphspec import compiler
 from graphspec.compiler import Derived, Settings, Spec
-from graphspec.diagnostics import Diagnostic, GraphSpecError, Label, Span
+from graphspec.diagnostics import Diagnostic, GraphSpecError, Span
 from graphspec.diagnostics.catalogue import batching
 from graphspec.diagnostics.catalogue import requests as say
-from graphspec.diagnostics.catalogue.data import out_of_memory
-from graphspec.ir import DType, Graph, Literal, TensorType, Value, evaluate, evaluate_number, verify
+from graphspec.ir import DType, Graph, Literal, TensorType, Value, verify
 from graphspec.ir.collector import collector_at_rest
 from graphspec.ir.scalars import number_symbols
 from graphspec.lowering.lower import check_sizes
 from graphspec.lowering.module import DataFile, Declared, Draw, Given, Module
 from graphspec.lowering.patterns import matches
 from graphspec.optimisations import ALL, POOL, PUSH, THREADS
-from graphspec.requests import Request, span_of
+from graphspec.requests import Request
 from graphspec.runtime.means import EVERYTHING
+from graphspec.starts import check_starts, choose, draw_start, placed_at, size_of_start, span_of_declaration
 from graphspec.views import View
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Engine:
         arrays = bound.arrays
         for name in derived.inputs:
             if name not in arrays:
-                arrays[name] = _draw(module.declared[name], bound.env, seed, backend)
+                arrays[name] = draw_start(module.declared[name], bound.env, seed, backend)
         return Binding(module, derived, bound.env, arrays)
 
     def reserve(self, bytes_needed: int, backend: str) -> None:
@@ -269,9 +269,9 @@ class Engine:
         `names` are those wanted, all of these kinds if None.  Sizes are those of the arrays `given` and of
         the files, else the defaults of the dims.
         """
-        module, bound = self._measure({**self.read(_chosen(self.module, names, kinds)), **given}, backend)
-        wanted = _chosen(module, names, kinds)
-        _check_starts([module.declared[name] for name in wanted])
+        module, bound = self._measure({**self.read(choose(self.module, names, kinds)), **given}, backend)
+        wanted = choose(module, names, kinds)
+        check_starts([module.declared[name] for name in wanted])
         self._check_memory([module.declared[name] for name in wanted], bound.env, backend)
         found: dict[str, Array] = {}
         computed: dict[str, Value] = {}
@@ -282,7 +282,7 @@ class Engine:
                 case DataFile():
                     found[name] = bound.arrays[name]
                 case _:
-                    found[name] = _draw(module.declared[name], bound.env, seed, backend)
+                    found[name] = draw_start(module.declared[name], bound.env, seed, backend)
         if computed:
             constant = Derived(Graph(computed), {}, {}, {}, ())
             found |= self.program(module, constant, bound.env, backend)({})
@@ -298,7 +298,7 @@ class Engine:
                 try:
                     found[declared.name] = read_array(declared.start.path, declared.start.key)
                 except GraphSpecError as error:
-                    raise _placed(error, _span(declared)) from None
+                    raise placed_at(error, span_of_declaration(declared)) from None
         return found
 
     def write_program(self, request: Request, given: Mapping[str, Any], version: str) -> str:
@@ -357,7 +357,7 @@ class Engine:
         from graphspec.runtime.parameters import Mapped, load_parameters
 
         kinds = ("param", "buffer")
-        declared = _chosen(self.module, None, kinds)
+        declared = choose(self.module, None, kinds)
         turned: list[str] = []
         for pattern in transpose:
             found = [name for name in declared if matches(pattern, name)]
@@ -366,7 +366,7 @@ class Engine:
             turned += found
         loaded = load_parameters(
             path,
-            {n: self.module.declared[n].value.type for n in _chosen(self.module, names, kinds)},
+            {n: self.module.declared[n].value.type for n in choose(self.module, names, kinds)},
             Mapped(prefix, rename, frozenset(turned)),
             known=_explicit(self.module),
             declared=declared,
@@ -401,7 +401,7 @@ class Engine:
 
         drawn = [d for d in declared if isinstance(d.start, Draw)]
         with memory.limited(self._max_memory):
-            memory.check(sum(_size_of(d, sizes)[1] for d in drawn), backend=backend)
+            memory.check(sum(size_of_start(d, sizes)[1] for d in drawn), backend=backend)
 
     def _tell(self, derived: Derived, notes: Iterable[Diagnostic]) -> None:
         """Pass on the notes of a call, and once those of the request."""
@@ -500,73 +500,6 @@ def _remember(cache: dict[K, V], key: K, value: V) -> None:
     cache[key] = value
 
 
-def _draw(declared: Declared, sizes: Sizes, seed: int, backend: str) -> Array:
-    """A declaration's own sampler, in its own stream of the seed."""
-    from graphspec.runtime import memory
-    from graphspec.runtime.backends import backend as find_backend
-    from graphspec.runtime.random import draw
-
-    assert isinstance(declared.start, Draw)
-    shape, bytes_needed = _size_of(declared, sizes)
-    memory.check(bytes_needed, backend=backend)
-    where = find_backend(backend)
-    try:
-        return draw(
-            declared.start.sampler,
-            {name: evaluate_number(number, sizes) for name, number in declared.start.arguments},
-            shape,
-            declared.value.type.dtype,
-            seed,
-            declared.name,
-            xp=where.xp,
-            span=_span(declared),
-        )
-    except MemoryError:
-        raise GraphSpecError(out_of_memory(bytes_needed, where.device)) from None
-
-
-def _size_of(declared: Declared, sizes: Sizes) -> tuple[list[int], int]:
-    """The shape of what is drawn, and its bytes.  Raises GraphSpecError where a dim is not known."""
-    from graphspec.runtime.plan import check_rank
-
-    assert isinstance(declared.start, Draw)
-    type: TensorType = declared.value.type
-    check_rank(type, _span(declared))
-    needed = type.symbols.union(*(number_symbols(number) for _, number in declared.start.arguments))
-    for name in sorted(needed - sizes.keys()):
-        raise GraphSpecError(say.size_not_known(name, _span(declared)))
-    shape = [evaluate(size, sizes) for size in type.shape]
-    return shape, math.prod(shape) * type.dtype.itemsize
-
-
-def _chosen(module: Module, names: Iterable[str] | None, kinds: Sequence[str]) -> list[str]:
-    """The declarations of these names, else those of these kinds."""
-    if names is None:
-        return [d.name for d in module.declared.values() if d.kind in kinds]
-    wanted = list(names)
-    known = [d.name for d in module.declared.values() if d.kind in kinds]
-    wrong = [name for name in wanted if name not in known]
-    if wrong:
-        raise GraphSpecError(_not_chosen(module, name, known, kinds) for name in wrong)
-    return wanted
-
-
-def _not_chosen(module: Module, name: str, known: list[str], kinds: Sequence[str]) -> Diagnostic:
-    """Why a name is not among those known."""
-    if name not in module.values:
-        return say.unknown_target(name, known)
-    declared = module.declared.get(name)
-    return say.another_kind(name, declared.kind if declared else "value", kinds)
-
-
-def _check_starts(declared: list[Declared]) -> None:
-    """That each declaration says how it begins."""
-    missing = [d for d in declared if d.start is None]
-    if missing:
-        types = [str(d.value.type) for d in missing]
-        raise GraphSpecError(say.no_sampler([d.name for d in missing], types, [_span(d) for d in missing]))
-
-
 def _symbols(graph: Graph) -> frozenset[str]:
     """The dims that a graph needs the numbers of."""
     found: set[str] = set()
@@ -590,17 +523,6 @@ def _defaults(module: Module) -> dict[str, int]:
 
 def _spans(module: Module) -> dict[str, Span]:
     return {name: d.origin.span for name, d in module.declared.items() if d.origin}
-
-
-def _span(declared: Declared) -> Span | None:
-    return declared.origin.span if declared.origin else span_of(declared.value)
-
-
-def _placed(error: GraphSpecError, span: Span | None) -> GraphSpecError:
-    """The error, with a place where it has none."""
-    label = Label(span, "named here") if span else None
-    placed = (replace(d, primary=d.primary or label) for d in error.diagnostics)
-    return GraphSpecError(placed, error.exit_code)
 
 
 def _kind(module: Module, name: str) -> str:
